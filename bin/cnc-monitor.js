@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+// Starts the program on the runtime it was tested with. Plain JavaScript, so that an old Node can still say
+// what is wrong. npm scripts already have the pinned Node first on their PATH; this covers every other way in.
+import { spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const cli = join(dirname(fileURLToPath(import.meta.url)), '..', 'src', 'cli.ts')
+const oldestMajor = 26
+
+if (Number(process.versions.node.split('.')[0]) >= oldestMajor) {
+  await import(pathToFileURL(cli).href)
+} else {
+  const pinned = pinnedNode()
+  if (pinned === null) {
+    process.stderr.write(
+      `cnc-monitor needs Node ${oldestMajor} or newer, this is ${process.version}, and no pinned one is ` +
+        `installed for ${process.platform}-${process.arch}: run "npm ci" in the project's folder, or install Node ${oldestMajor}.\n`,
+    )
+    process.exitCode = 1
+  } else {
+    const child = spawn(pinned, [cli, ...process.argv.slice(2)], { stdio: 'inherit' })
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+    child.on('exit', (code, signal) => {
+      process.exitCode = code ?? (signal === null ? 1 : 128)
+    })
+  }
+}
+
+/** The node binary of the platform package among the optional dependencies; null where npm installed none. */
+function pinnedNode() {
+  const platform = process.platform === 'win32' ? 'win' : process.platform
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`node-${platform}-${process.arch}/package.json`)
+    return join(dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,98 @@
+// The contracts between the stages. A stage knows these and nothing of its neighbours.
+import type { Reading, Rejection } from './reading.ts'
+
+/**
+ * One life of a stream. A stream that is deleted and made anew counts from 1 again; name and creation time
+ * together tell the two apart, so that a row's identity never collides.
+ */
+export interface StreamIncarnation {
+  readonly stream: string
+  /** Creation time as the server gives it (RFC 3339). */
+  readonly createdAt: string
+}
+
+/**
+ * One message taken off the stream, with the only means to answer it. Whoever takes it answers it exactly
+ * once with `ack`, `term` or `nak`, and does so only after what it carried is committed, or given up.
+ */
+export interface Delivery {
+  readonly subject: string
+  readonly data: Uint8Array
+  readonly incarnation: StreamIncarnation
+  /** Sequence in the stream, from 1. */
+  readonly sequence: number
+  /** When the stream received the message: milliseconds since 1970, with a fraction. */
+  readonly receivedAtMs: number
+  /** 1 the first time; more when it was delivered before. */
+  readonly deliveryCount: number
+  /** Done with: stored, or known to be stored already. */
+  ack(): void
+  /** Never to be delivered again: nothing of it could be accepted, and its dead letters are committed. */
+  term(): void
+  /** Given back: the stream delivers it again after the delay. */
+  nak(delayMs: number): void
+  /** Still being worked on: the stream starts its wait anew. May be called any number of times. */
+  working(): void
+}
+
+/** Where deliveries come from. */
+export interface Source {
+  /**
+   * Opens the flow. Pulls only as fast as the iterator is read. Aborting `signal` ends the iterator without an
+   * error and gives back what was fetched but not yet handed out. Throws when the flow cannot go on (the
+   * server is away, the consumer is gone); the caller may open it again.
+   */
+  take(signal: AbortSignal): AsyncIterable<Delivery>
+  /** Resolves when everything answered so far has left for the server. */
+  flush(): Promise<void>
+}
+
+/** A delivery and what the decoder made of it. At least one of the two lists is not empty. */
+export interface DecodedMessage {
+  readonly delivery: Delivery
+  readonly readings: readonly PlacedReading[]
+  readonly rejections: readonly Rejection[]
+}
+
+/** A reading and its index in the message's array; 0 when the message is not an array. */
+export interface PlacedReading {
+  readonly position: number
+  readonly reading: Reading
+}
+
+/** Where batches go. */
+export interface Sink {
+  /**
+   * Puts readings and dead letters of all messages into the store, in one transaction. Never throws for what
+   * the store said: that is the outcome. Several writes may be under way at once.
+   */
+  write(batch: readonly DecodedMessage[]): Promise<WriteOutcome>
+  /** Resolves when the store answers again; rejects when `signal` aborts. */
+  available(signal: AbortSignal): Promise<void>
+}
+
+/**
+ * committed: rows and dead letters are durable; answer every message.
+ * retry: nothing was stored and nothing is wrong with the messages; give them back and wait for the store.
+ * fatal: nothing was stored, and waiting will not help; the monitor must stop and say why.
+ */
+export type WriteOutcome =
+  | {
+      readonly kind: 'committed'
+      /** Rows this write added; a reading that was there already is not counted. */
+      readonly stored: number
+      /** Readings the store itself refused; each is committed as a dead letter. */
+      readonly refused: ReadonlyMap<DecodedMessage, readonly Rejection[]>
+    }
+  | { readonly kind: 'retry'; readonly reason: string }
+  | { readonly kind: 'fatal'; readonly reason: string }
+
+/** Where readings are sent to: the stream. Used by everything that publishes. */
+export interface Publisher {
+  /**
+   * Sends one message and resolves when the stream has acknowledged it; rejects when it did not, after the
+   * client's time limit at the latest. Calls may overlap; the number in flight is bounded by the caller.
+   */
+  publish(subject: string, payload: Uint8Array | string): Promise<void>
+  close(): Promise<void>
+}
