@@ -1,0 +1,104 @@
+// The log of what was stored and what was refused, bounded under any load.
+//
+// Invariant: the first line for a machine in any second is never held back. Further ones in that second are,
+// and so are malformed messages beyond a number a second; a later line says how many.
+import type { DecodedMessage, WriteOutcome } from '../pipeline-types.ts'
+
+const MALFORMED_LINES_PER_SECOND = 10
+
+export interface Lines {
+  info(line: string): void
+  warn(line: string): void
+}
+
+interface Held {
+  second: number
+  readings: number
+  lines: number
+}
+
+export interface ProgressLog {
+  committed(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kind: 'committed' }): void
+  /** Writes what was held back in seconds that are over; to be called about once a second, and at the end. */
+  flush(nowMs: number): void
+}
+
+export function progressLog(lines: Lines, clock: () => number = Date.now): ProgressLog {
+  const machines = new Map<string, Held>()
+  const malformed = { second: 0, written: 0, held: 0 }
+
+  const sayStored = (machine: string, readings: number, heldLines: number) => {
+    const count = `${readings} reading${readings === 1 ? '' : 's'}`
+    const held = heldLines === 0 ? '' : `, ${heldLines} line${heldLines === 1 ? '' : 's'} held back`
+    lines.info(`Successfully processed and stored data for machine: ${machine} (${count}${held})`)
+  }
+
+  const stored = (machine: string, readings: number, second: number) => {
+    const held = machines.get(machine)
+    if (held === undefined || held.second !== second) {
+      sayStored(machine, readings + (held?.readings ?? 0), held?.lines ?? 0)
+      machines.set(machine, { second, readings: 0, lines: 0 })
+    } else {
+      held.readings += readings
+      held.lines += 1
+    }
+  }
+
+  const sayMalformedHeld = () => {
+    if (malformed.held > 0) {
+      lines.warn(`${malformed.held} more malformed messages were terminated; their lines were held back.`)
+    }
+    malformed.held = 0
+  }
+
+  const refused = (line: string, second: number) => {
+    if (malformed.second !== second) {
+      sayMalformedHeld()
+      malformed.second = second
+      malformed.written = 0
+    }
+    if (malformed.written >= MALFORMED_LINES_PER_SECOND) {
+      malformed.held += 1
+      return
+    }
+    malformed.written += 1
+    lines.warn(line)
+  }
+
+  return {
+    committed(batch, outcome) {
+      const second = Math.floor(clock() / 1000)
+      const perMachine = new Map<string, number>()
+      for (const message of batch) {
+        const byDatabase = outcome.refused.get(message) ?? []
+        const rejections = [...message.rejections, ...byDatabase]
+        const [first] = rejections
+        if (first !== undefined) {
+          const isTerminated = message.readings.length === byDatabase.length
+          refused(
+            isTerminated
+              ? `Error unmarshalling message data: ${first.reason}. Message will be terminated.`
+              : `Part of message ${message.delivery.sequence} was refused: ${first.reason}. Its other readings are stored.`,
+            second,
+          )
+        }
+        const refusedPositions = new Set(byDatabase.map((rejection) => rejection.position))
+        for (const { position, reading } of message.readings) {
+          if (refusedPositions.has(position)) continue
+          perMachine.set(reading.machine_id, (perMachine.get(reading.machine_id) ?? 0) + 1)
+        }
+      }
+      for (const [machine, readings] of perMachine) stored(machine, readings, second)
+    },
+
+    flush(nowMs) {
+      const second = Math.floor(nowMs / 1000)
+      for (const [machine, held] of machines) {
+        if (held.second >= second) continue
+        if (held.lines > 0) sayStored(machine, held.readings, held.lines)
+        machines.delete(machine)
+      }
+      if (malformed.second < second) sayMalformedHeld()
+    },
+  }
+}

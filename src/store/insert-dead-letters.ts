@@ -1,0 +1,38 @@
+// Dead letters into their table: what was refused, whole, with where it came from.
+import type { Delivery } from '../pipeline-types.ts'
+import type { Rejection } from '../reading.ts'
+import { numberArray, textArray } from './array-literal.ts'
+
+export interface DeadLetterRow extends Rejection {
+  readonly messageId: string
+  readonly delivery: Delivery
+}
+
+const text = `
+  INSERT INTO dead_letters
+    (message_id, position, stream, sequence, subject, code, reason, payload, more, received_at)
+  SELECT * FROM unnest(
+    $1::int8[], $2::int4[], $3::text[], $4::int8[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::int4[],
+    $10::timestamptz[])
+  ON CONFLICT (message_id, position) DO NOTHING`
+
+export function insertDeadLetters(rows: readonly DeadLetterRow[]): { text: string; values: string[] } {
+  const values = [
+    numberArray(rows.map((row) => row.messageId)),
+    numberArray(rows.map((row) => row.position)),
+    textArray(rows.map((row) => row.delivery.incarnation.stream)),
+    numberArray(rows.map((row) => row.delivery.sequence)),
+    textArray(rows.map((row) => row.delivery.subject)),
+    textArray(rows.map((row) => row.code)),
+    textArray(rows.map((row) => storable(row.reason))),
+    textArray(rows.map((row) => `\\x${Buffer.from(row.payload).toString('hex')}`)),
+    numberArray(rows.map((row) => row.more)),
+    textArray(rows.map((row) => new Date(row.delivery.receivedAtMs).toISOString())),
+  ]
+  return { text, values }
+}
+
+/** PostgreSQL's text holds neither U+0000 nor lone surrogates, which a reason may quote. */
+function storable(reason: string): string {
+  return reason.toWellFormed().replaceAll('\0', '\u2400')
+}

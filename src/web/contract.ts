@@ -1,0 +1,60 @@
+// The shapes of the API: what clients send and get.
+import { Type, type Static } from 'typebox'
+
+const nullable = { number: Type.Union([Type.Number(), Type.Null()]), text: Type.Union([Type.String(), Type.Null()]) }
+
+export const machineSchema = Type.Object({
+  id: Type.String(),
+  name: nullable.text,
+  location: nullable.text,
+  controller_type: nullable.text,
+  max_spindle_speed_rpm: nullable.number,
+  axis_count: nullable.number,
+  registered: Type.Boolean({ description: 'false when it only published readings' }),
+  created_at: Type.String({ description: 'RFC 3339, UTC' }),
+  last_updated: Type.String({ description: 'RFC 3339, UTC' }),
+})
+export type Machine = Static<typeof machineSchema>
+
+const shortText = Type.String({ maxLength: 200, pattern: '^[^\\u0000]*$' })
+export const newMachineSchema = Type.Object(
+  {
+    id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 128,
+        pattern: '^(?!\\.{1,2}$)[^\\u0000-\\u001f\\u007f-\\u009f]+$',
+        description: 'made up when absent; 1 to 128 characters, no control characters, not "." or ".."',
+      }),
+    ),
+    name: Type.Optional(shortText),
+    location: Type.Optional(shortText),
+    controller_type: Type.Optional(shortText),
+    max_spindle_speed_rpm: Type.Optional(Type.Number({ minimum: 0 })),
+    axis_count: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 })),
+  },
+  { additionalProperties: false },
+)
+export type NewMachine = Static<typeof newMachineSchema>
+
+export const deadLetterSchema = Type.Object({
+  id: Type.String(),
+  stream: Type.String(),
+  sequence: Type.Integer(),
+  position: Type.Integer(),
+  subject: Type.String(),
+  code: Type.String(),
+  reason: Type.String(),
+  payload: Type.String(),
+  payload_encoding: Type.Union([Type.Literal('utf8'), Type.Literal('base64')]),
+  more: Type.Integer({ description: 'further refused readings of the same message' }),
+  received_at: Type.String({ description: 'RFC 3339, UTC: when the stream received it' }),
+})
+export type DeadLetter = Static<typeof deadLetterSchema>
+
+export interface ReadingsQuery {
+  readonly machineId: string
+  /** RFC 3339; both ends belong to the window. Null: open. */
+  readonly startTime: string | null
+  readonly endTime: string | null
+}

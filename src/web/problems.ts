@@ -1,0 +1,71 @@
+// Errors of the API: RFC 9457 problem documents with stable codes. docs/http-api.md lists the codes.
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import { UnavailableError } from '../errors.ts'
+
+export const problemCodes = {
+  invalid_parameter: { status: 400, title: 'A parameter or field is wrong' },
+  not_found: { status: 404, title: 'There is nothing at this address' },
+  machine_exists: { status: 409, title: 'A machine with this id is registered already' },
+  too_large: { status: 413, title: 'The request is too large' },
+  unsupported_media_type: { status: 415, title: 'The request is not JSON' },
+  internal: { status: 500, title: 'The monitor made a mistake; its log says more' },
+  unavailable: { status: 503, title: 'A server the monitor depends on does not answer' },
+} as const
+
+export type ProblemCode = keyof typeof problemCodes
+
+/** Thrown by handlers; becomes a problem document. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly code: ProblemCode
+  /** The parameter or field it is about. */
+  readonly field: string | undefined
+
+  constructor(code: ProblemCode, detail: string, field?: string) {
+    super(detail)
+    this.code = code
+    this.field = field
+  }
+}
+
+export function handleProblems(app: FastifyInstance): void {
+  app.setNotFoundHandler((request, reply) => {
+    send(reply, new Problem('not_found', `${request.method} ${request.url.slice(0, 200)} is not an address of this API.`))
+  })
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = problemOf(error)
+    if (problem.code === 'internal') request.log.error(error)
+    send(reply, problem)
+  })
+}
+
+function problemOf(error: FastifyError | Problem | UnavailableError): Problem {
+  if (error instanceof Problem) return error
+  if (error instanceof UnavailableError) return new Problem('unavailable', error.message)
+  if ('validation' in error && error.validation) {
+    const [first] = error.validation
+    const missing = (first?.params as { missingProperty?: string } | undefined)?.missingProperty
+    const field = missing ?? first?.instancePath.slice(1).replaceAll('/', '.')
+    return new Problem('invalid_parameter', `${error.message}.`, field)
+  }
+  const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500
+  if (status === 413) return new Problem('too_large', error.message)
+  if (status === 415) return new Problem('unsupported_media_type', 'Send JSON, with content-type: application/json.')
+  if (status >= 400 && status < 500) return new Problem('invalid_parameter', error.message)
+  return new Problem('internal', 'Something went wrong inside the monitor.')
+}
+
+function send(reply: FastifyReply, problem: Problem): void {
+  const { status, title } = problemCodes[problem.code]
+  void reply
+    .code(status)
+    .type('application/problem+json')
+    .send({
+      type: `urn:cnc-monitor:problem:${problem.code}`,
+      title,
+      status,
+      code: problem.code,
+      detail: problem.message,
+      ...(problem.field === undefined ? {} : { field: problem.field }),
+    })
+}

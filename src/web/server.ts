@@ -1,0 +1,70 @@
+// The HTTP server: routes, problem documents, and nothing that knows where the data comes from.
+import type { AddressInfo } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { Logger } from 'pino'
+import type { Reading } from '../reading.ts'
+import type { DeadLetter, Machine, NewMachine, ReadingsQuery } from './contract.ts'
+import { handleProblems } from './problems.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { healthRoutes, type Readiness } from './routes/health.ts'
+import { machineRoutes } from './routes/machines.ts'
+import { readingRoutes } from './routes/readings.ts'
+
+/** What the API asks of the store. Each throws UnavailableError while the store is away. */
+export interface Queries {
+  machines(): Promise<Machine[]>
+  /** Null when the id is registered already. */
+  registerMachine(machine: Required<{ [K in keyof NewMachine]: NewMachine[K] | null }> & { id: string }): Promise<Machine | null>
+  /** Newest first. */
+  deadLetters(limit: number): Promise<DeadLetter[]>
+  /** Oldest first, in pages. */
+  readings(query: ReadingsQuery): AsyncIterable<Reading[]>
+}
+
+export interface WebOptions {
+  readonly queries: Queries
+  readonly readiness: () => Readiness
+  readonly log: Logger
+}
+
+export type App = FastifyInstance<never, never, never, never, TypeBoxTypeProvider>
+
+export function createApp({ queries, readiness, log }: WebOptions): FastifyInstance {
+  const app = Fastify({
+    loggerInstance: log.child({}, { level: 'warn' }),
+    bodyLimit: 2 ** 20,
+    requestTimeout: 30_000,
+    forceCloseConnections: true,
+    // An id of 128 characters may take twelve bytes each once it is encoded in a URL.
+    routerOptions: { maxParamLength: 4_096 },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
+  }).withTypeProvider<TypeBoxTypeProvider>() as unknown as FastifyInstance
+  handleProblems(app)
+  healthRoutes(app, readiness)
+  machineRoutes(app, queries)
+  readingRoutes(app, queries)
+  deadLetterRoutes(app, queries)
+  return app
+}
+
+/**
+ * Listens; `tries` further ports are tried when the wanted one is taken. Resolves to the URL. Throws a
+ * sentence when no port could be had.
+ */
+export async function listen(app: FastifyInstance, host: string, port: number, tries: number): Promise<string> {
+  for (let offset = 0; ; offset++) {
+    try {
+      await app.listen({ host, port: port === 0 ? 0 : port + offset })
+      const { port: taken } = app.server.address() as AddressInfo
+      return `http://${host.includes(':') ? `[${host}]` : host}:${taken}`
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
+      if (offset >= tries) {
+        throw new Error(`Port ${port + offset} on ${host} is taken; set HTTP_PORT to a free one, or to 0 for any.`, {
+          cause: error,
+        })
+      }
+    }
+  }
+}
