@@ -14,8 +14,8 @@ export interface Lifecycle {
   readonly signal: AbortSignal
   /** Registers a release, where the resource is opened. `what` is said when it fails or takes too long. */
   onStop(what: string, release: () => Promise<void> | void): void
-  /** Asks for a stop, as a signal does. */
-  requestStop(reason: string): void
+  /** Asks for a stop after a failure that cannot be mended: as a signal does, with exit status 1. */
+  fail(reason: string): void
   /** Releases everything, in reverse order, once. Resolves to the exit status: 0, or 1 after a failure. */
   stop(): Promise<number>
 }
@@ -30,6 +30,7 @@ export function startLifecycle({ deadlineMs, say }: LifecycleOptions): Lifecycle
   const aborter = new AbortController()
   const releases: { what: string; release: () => Promise<void> | void }[] = []
   let askedAtMs: number | null = null
+  let failed = false
   let stopping: Promise<number> | null = null
 
   const requestStop = (reason: string) => {
@@ -47,7 +48,7 @@ export function startLifecycle({ deadlineMs, say }: LifecycleOptions): Lifecycle
 
   const releaseAll = async () => {
     const deadline = Date.now() + deadlineMs
-    let status = 0
+    let status = failed ? 1 : 0
     for (let next = releases.pop(); next !== undefined; next = releases.pop()) {
       const patience = new AbortController()
       const late = sleep(Math.max(0, deadline - Date.now()), 'late' as const, { signal: patience.signal, ref: true })
@@ -70,7 +71,10 @@ export function startLifecycle({ deadlineMs, say }: LifecycleOptions): Lifecycle
   return {
     signal: aborter.signal,
     onStop: (what, release) => void releases.push({ what, release }),
-    requestStop,
+    fail: (reason) => {
+      failed = true
+      requestStop(reason)
+    },
     stop: () => (stopping ??= releaseAll()),
   }
 }

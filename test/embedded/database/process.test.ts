@@ -245,14 +245,22 @@ test('a start that cannot succeed says why in one line and exits with 1', () =>
       })
   }))
 
-test('an engine that ends in the middle of its work ends the process, and the next start is sound', () =>
-  withDatabase(async (database) => {
-    await withClient(database.url, async (client) => {
-      await client.query('CREATE TABLE survivor AS SELECT 1 AS n')
-      await assert.rejects(client.query('SELECT pg_terminate_backend(pg_backend_pid())'))
-    }).catch(() => {})
-    await database.restart()
-    await withClient(database.url, async (client) => {
-      assert.deepEqual((await client.query('SELECT n FROM survivor')).rows, [{ n: 1 }])
+test('an engine that fails ends its process with 1, and the next start is sound', () =>
+  withHome(async (home) => {
+    const folder = join(home, 'database')
+    await withProcess({ folder }, async (first) => {
+      const { port } = await first.outcome
+      await withClient(`postgres://postgres:x@127.0.0.1:${port}/template1`, async (client) => {
+        await client.query('CREATE TABLE survivor AS SELECT 1 AS n')
+        await assert.rejects(client.query(`SELECT pg_read_file('/dev/blob')`), /terminated/)
+      })
+      assert.equal(await first.exited, 1)
+      assert.match(first.logged(), /The database engine has failed/)
+    })
+    await withProcess({ folder }, async (second) => {
+      const { port } = await second.outcome
+      await withClient(`postgres://postgres:x@127.0.0.1:${port}/template1`, async (client) => {
+        assert.deepEqual((await client.query('SELECT n FROM survivor')).rows, [{ n: 1 }])
+      })
     })
   }))

@@ -1,0 +1,120 @@
+// The embedded servers together: started at once, watched, stopped in good order. One that dies unasked is
+// started again on the same port, so that clients find it where it was.
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sentenceOf } from '../errors.ts'
+import { startDatabase } from './database-server.ts'
+import { findNatsServer } from './nats-binary.ts'
+import { startNats } from './nats-server.ts'
+import type { StateFolder } from './state-folder.ts'
+
+export interface ServerPort {
+  /** 0 takes any free port. */
+  readonly port: number
+  /** A port that is taken is an error instead of the next free one. */
+  readonly isPortFixed: boolean
+}
+
+export interface RunningServer {
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  /** Resolves when it is gone, asked or not. */
+  readonly exited: Promise<void>
+  stop(): Promise<void>
+}
+
+export interface EmbeddedOptions {
+  readonly folder: StateFolder
+  /** Null: this one is not embedded. */
+  readonly nats: ServerPort | null
+  readonly database: ServerPort | null
+  readonly log: { info(line: string): void; warn(line: string): void }
+  readonly signal: AbortSignal
+}
+
+export interface EmbeddedServers {
+  readonly natsUrl: string | null
+  readonly databaseUrl: string | null
+  pids(): { nats: number | null; database: number | null }
+  stop(): Promise<void>
+}
+
+export async function startEmbeddedServers(options: EmbeddedOptions): Promise<EmbeddedServers> {
+  const { folder, log, signal } = options
+  const onProgress = (sentence: string) => log.info(sentence)
+  const start = {
+    nats: async (port: ServerPort) => {
+      const binary = await findNatsServer({ onProgress, signal })
+      return startNats({ ...port, binary, folder: join(folder.path, 'nats'), signal })
+    },
+    database: (port: ServerPort) =>
+      startDatabase({
+        ...port,
+        folder: join(folder.path, 'database'),
+        password: folder.password,
+        onProgress,
+        onLog: (level, sentence) => (level === 'info' ? log.info(sentence) : log.warn(sentence)),
+        signal,
+      }),
+  }
+  log.info('starting the embedded servers')
+  const [nats, database] = await Promise.allSettled([
+    options.nats && keepRunning('nats-server', options.nats, start.nats, log),
+    options.database && keepRunning('the embedded database', options.database, start.database, log),
+  ])
+  const started = [nats, database].flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []))
+  const stop = async () => void (await Promise.all(started.map((one) => one.stop())))
+  const failed = [nats, database].find((one) => one.status === 'rejected')
+  if (nats.status === 'rejected' || database.status === 'rejected') {
+    await stop()
+    throw failed?.reason
+  }
+  return {
+    natsUrl: nats.value?.current().url ?? null,
+    databaseUrl: database.value?.current().url ?? null,
+    pids: () => ({ nats: nats.value?.current().pid ?? null, database: database.value?.current().pid ?? null }),
+    stop,
+  }
+}
+
+interface Kept {
+  current(): RunningServer
+  stop(): Promise<void>
+}
+
+/** Starts it, and again whenever it ends unasked, with a growing pause. */
+async function keepRunning(
+  name: string,
+  port: ServerPort,
+  start: (port: ServerPort) => Promise<RunningServer>,
+  log: { warn(line: string): void },
+): Promise<Kept> {
+  let running = await start(port)
+  const stopping = new AbortController()
+  const watch = async () => {
+    for (let failures = 0; ; failures++) {
+      await running.exited
+      if (stopping.signal.aborted) return
+      log.warn(`${name} ended unasked; it is started again`)
+      const pauseMs = Math.min(5_000, 200 * 2 ** Math.min(failures, 5))
+      await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+      if (stopping.signal.aborted) return
+      try {
+        running = await start({ port: running.port, isPortFixed: true })
+        failures = 0
+      } catch (error) {
+        log.warn(`${name} could not be started again: ${sentenceOf(error)}`)
+      }
+    }
+  }
+  const watching = watch()
+  return {
+    current: () => running,
+    async stop() {
+      stopping.abort()
+      await running.stop()
+      await watching
+    },
+  }
+}

@@ -1,0 +1,131 @@
+// The composition root: opens the parts in order, joins them, and registers how each is released.
+import { join } from 'node:path'
+import { connectToNats } from './broker/connect.ts'
+import { deliveriesOf } from './broker/deliveries.ts'
+import { declareStream } from './broker/stream.ts'
+import type { ReadConfig } from './config.ts'
+import { decodeMessage } from './decode/decode-message.ts'
+import { startServers } from './embedded/start.ts'
+import { sentenceOf, UsageError } from './errors.ts'
+import { runPipeline } from './ingest/pipeline.ts'
+import { progressLog } from './ingest/progress-log.ts'
+import { waitFor, type Lifecycle } from './lifecycle.ts'
+import type { Log } from './log.ts'
+import { watchReadiness } from './readiness.ts'
+import { migrate, readMigrations } from './store/migrate.ts'
+import { openPool } from './store/pool.ts'
+import { apiQueries } from './store/queries.ts'
+import { timescaleSink } from './store/sink.ts'
+import { createApp, listen } from './web/server.ts'
+
+const PORT_TRIES = 20
+const DAY_MS = 86_400_000
+
+/** Where the running monitor can be reached. */
+export interface Endpoints {
+  readonly http: string
+  readonly nats: string
+  readonly database: string
+}
+
+/** Starts the monitor; resolves when it takes messages and answers requests. The lifecycle stops it. */
+export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log): Promise<Endpoints> {
+  const { config, explicit } = read
+  const { signal } = life
+  const servers = await startServers(config, explicit, log, life)
+  const wait = {
+    timeoutMs: config.startTimeoutMs,
+    signal,
+    onFailure: (sentence: string) => log.info(sentence),
+    isFinal: (error: unknown) => error instanceof UsageError,
+  }
+
+  const open = (purpose: 'ingest' | 'ready' | 'api', size: number) => {
+    const pool = openPool({
+      url: servers.databaseUrl,
+      purpose,
+      size,
+      statementTimeoutMs: config.database.statementTimeoutMs,
+      onError: (error) => log.warn(`A connection to the database was lost: ${sentenceOf(error)}`),
+    })
+    life.onStop(`the database connections (${purpose})`, () => pool.end())
+    return pool
+  }
+  const pools = {
+    ingest: open('ingest', config.ingest.batchesInFlight + 1),
+    ready: open('ready', 1),
+    api: open('api', config.database.poolSize),
+  }
+  const migrations = await readMigrations(join(import.meta.dirname, '..', 'migrations'))
+  const applied = (name: string) => log.info(`Migration ${name} is applied`)
+  await waitFor('the database', () => migrate(pools.ingest, migrations, applied), wait)
+
+  const onState = (connected: boolean) =>
+    connected ? log.info('NATS is back') : log.warn('NATS is away; the connection is tried again')
+  const nats = await waitFor(
+    'NATS',
+    () => connectToNats({ url: servers.natsUrl, name: 'cnc-monitor', onState }),
+    wait,
+  )
+  life.onStop('the NATS connection', () => nats.close())
+  const { stream, consumer } = config.nats
+  const { batchesInFlight, batchMessages, prefetchMessages, monitors, batchAgeMs } = config.ingest
+  const ackWaitMs = batchAgeMs + config.database.statementTimeoutMs + 5_000
+  const declaration = {
+    stream,
+    consumer,
+    maxBytes: config.nats.streamMaxBytes,
+    ackWaitMs,
+    maxAckPending: monitors * (batchesInFlight * batchMessages + prefetchMessages),
+  }
+  const declare = () => declareStream(nats, declaration, (sentence) => log.warn(sentence))
+  await waitFor(`the stream ${stream}`, declare, wait)
+
+  const sink = timescaleSink(pools.ingest, pools.ready)
+  const progress = progressLog(log)
+  const flushing = setInterval(() => progress.flush(Date.now()), 1_000)
+  life.onStop('the log of progress', () => {
+    clearInterval(flushing)
+    progress.flush(Infinity)
+  })
+  const limits = {
+    maxPayloadBytes: config.limits.payloadBytes,
+    maxReadings: config.limits.readings,
+    maxFutureMs: config.limits.futureMs,
+    maxAgeMs: config.retention.rawDays === 0 ? null : config.retention.rawDays * DAY_MS,
+  }
+  const running = runPipeline(
+    {
+      source: deliveriesOf(nats, { stream, consumer, prefetchMessages, declare }),
+      sink,
+      decode: (delivery) => ({ delivery, ...decodeMessage(delivery.data, delivery.receivedAtMs, limits) }),
+      limits: {
+        messages: batchMessages,
+        readings: config.ingest.batchReadings,
+        bytes: config.ingest.batchBytes,
+        ageMs: batchAgeMs,
+      },
+      batchesInFlight,
+      workingEveryMs: ackWaitMs / 3,
+      observer: {
+        committed: (batch, outcome) => progress.committed(batch, outcome),
+        interrupted: (reason) => log.warn(`Taking messages is interrupted: ${reason}`),
+        resumed: () => log.info('Taking messages again'),
+      },
+    },
+    signal,
+  )
+  running.catch((error: unknown) => life.fail(`The monitor cannot go on: ${sentenceOf(error)}`))
+  life.onStop('the pipeline', () => running.catch(() => undefined))
+
+  const readiness = watchReadiness(
+    { database: () => pools.ready.query('SELECT 1'), broker: () => nats.rtt() },
+    signal,
+  )
+  const app = createApp({ queries: apiQueries(pools.api), readiness, log })
+  life.onStop('the HTTP server', () => app.close())
+  const tries = explicit.has('http.port') ? 0 : PORT_TRIES
+  const http = await listen(app, config.http.host, config.http.port, tries)
+  servers.announce(http)
+  return { http, nats: servers.natsUrl, database: servers.databaseUrl }
+}
