@@ -106,3 +106,16 @@ export type RejectionCode =
   | 'extra_too_large'
   | 'bad_alarms'
   | 'refused_by_database'
+
+/**
+ * A reading as it is given back: JSON text with the wire's names, absent fields left out, unknown names beside
+ * the others as they were sent.
+ */
+export function readingJson(reading: Reading): string {
+  let out = `{"machine_id":${JSON.stringify(reading.machine_id)},"timestamp":"${reading.timestamp}"`
+  for (const { name } of readingFields) {
+    const value = reading[name]
+    if (value !== null) out += `,"${name}":${JSON.stringify(value)}`
+  }
+  return reading.extra === null || reading.extra === '{}' ? `${out}}` : `${out},${reading.extra.slice(1)}`
+}

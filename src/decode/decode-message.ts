@@ -1,0 +1,93 @@
+// Bytes of a message -> readings and rejections. Pure: no clock, no input or output.
+//
+// Invariant: whatever the bytes are, at least one of the two lists is not empty, nothing throws, and what is
+// accepted has exactly the values that were sent. One JSON.parse a message; slow paths only where something
+// is odd.
+import type { PlacedReading } from '../pipeline-types.ts'
+import type { Rejection, RejectionCode } from '../reading.ts'
+import { decodeReading, type Refusal } from './decode-reading.ts'
+import { elementTexts } from './json-elements.ts'
+
+export interface DecodeLimits {
+  readonly maxPayloadBytes: number
+  /** Readings in one message. */
+  readonly maxReadings: number
+  /** How far a timestamp may lie after the receipt of the message, in milliseconds. */
+  readonly maxFutureMs: number
+  /** How far it may lie before it; null: any time. */
+  readonly maxAgeMs: number | null
+}
+
+export interface Decoded {
+  readonly readings: readonly PlacedReading[]
+  readonly rejections: readonly Rejection[]
+}
+
+/** Rejections of one message that are kept one by one; the last one counts the rest. */
+const MAX_REJECTIONS = 100
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const encoder = new TextEncoder()
+
+export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: DecodeLimits): Decoded {
+  if (data.length > limits.maxPayloadBytes) {
+    const reason = `the message has ${data.length} bytes, allowed are ${limits.maxPayloadBytes}`
+    return refuseAll('too_large', reason, data.subarray(0, limits.maxPayloadBytes))
+  }
+  let text: string
+  try {
+    text = utf8.decode(data)
+  } catch {
+    return refuseAll('not_utf8', 'the message is not UTF-8 text', data)
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    const reason = data.length === 0 ? 'the message is empty' : `the message is not JSON: ${(error as Error).message}`
+    return refuseAll('not_json', reason, data)
+  }
+  const window = {
+    latestMs: receivedAtMs + limits.maxFutureMs,
+    earliestMs: limits.maxAgeMs === null ? -Infinity : receivedAtMs - limits.maxAgeMs,
+    receivedAtMs,
+  }
+  if (!Array.isArray(value)) {
+    const result = decodeReading(value, text, window)
+    return 'machine_id' in result
+      ? { readings: [{ position: 0, reading: result }], rejections: [] }
+      : refuseAll(result.code, result.reason, data)
+  }
+  if (value.length === 0) return refuseAll('empty_array', 'the message is an array without a reading', data)
+  if (value.length > limits.maxReadings) {
+    const reason = `the message holds ${value.length} readings, allowed are ${limits.maxReadings}`
+    return refuseAll('too_many_readings', reason, data)
+  }
+  return decodeArray(value, text, window)
+}
+
+function decodeArray(values: readonly unknown[], text: string, window: Parameters<typeof decodeReading>[2]): Decoded {
+  const readings: PlacedReading[] = []
+  const refusals: { position: number; refusal: Refusal }[] = []
+  // The source of each element: only what was refused, or holds odd numbers, needs it.
+  let texts: readonly string[] | undefined
+  const textOf = (position: number) => (texts ??= elementTexts(text))[position] ?? ''
+  values.forEach((value, position) => {
+    const result = decodeReading(value, () => textOf(position), window)
+    if ('machine_id' in result) readings.push({ position, reading: result })
+    else refusals.push({ position, refusal: result })
+  })
+  const kept = refusals.slice(0, MAX_REJECTIONS)
+  const rejections = kept.map(({ position, refusal: { code, reason } }, i) => ({
+    code,
+    reason: `reading ${position + 1} of ${values.length}: ${reason}`,
+    position,
+    payload: encoder.encode(textOf(position)),
+    more: i === MAX_REJECTIONS - 1 ? refusals.length - MAX_REJECTIONS : 0,
+  }))
+  return { readings, rejections }
+}
+
+function refuseAll(code: RejectionCode, reason: string, payload: Uint8Array): Decoded {
+  return { readings: [], rejections: [{ code, reason, position: 0, payload, more: 0 }] }
+}

@@ -1,0 +1,128 @@
+// One JSON value -> one reading, or the first thing that is wrong with it.
+import { readingFields, type Reading, type ReadingValues, type RejectionCode } from '../reading.ts'
+import { parseTimestamp } from '../timestamp.ts'
+import { alarmsOf, FieldError, integerOf, numberOf, shown, textOf } from './fields.ts'
+import { extraText } from './extra.ts'
+
+export interface Refusal {
+  readonly code: RejectionCode
+  readonly reason: string
+}
+
+/** What a timestamp is held against: the time at which the stream received the message, not our clock. */
+export interface TimeWindow {
+  readonly receivedAtMs: number
+  readonly earliestMs: number
+  readonly latestMs: number
+}
+
+const MAX_ID_CHARACTERS = 128
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
+const known = new Map<string, (typeof readingFields)[number]>(readingFields.map((field) => [field.name, field]))
+
+/** All values absent: every reading begins as this, so that all have one shape. */
+const absent = Object.fromEntries(readingFields.map((field) => [field.name, null])) as unknown as ReadingValues
+
+/** `source` is the value's JSON text, or how to get it; asked for only when numbers must be kept exactly. */
+export function decodeReading(
+  value: unknown,
+  source: string | (() => string),
+  window: TimeWindow,
+): Reading | Refusal {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { code: 'wrong_root', reason: `a reading must be a JSON object, this is ${shown(value)}` }
+  }
+  try {
+    return readingOf(value as Record<string, unknown>, source, window)
+  } catch (error) {
+    if (error instanceof FieldError) return { code: error.code, reason: error.message }
+    throw error
+  }
+}
+
+function readingOf(
+  value: Record<string, unknown>,
+  source: string | (() => string),
+  window: TimeWindow,
+): Reading {
+  const values: ReadingValues = { ...absent }
+  let unknownNames: string[] | null = null
+  for (const name of Object.keys(value)) {
+    const field = known.get(name)
+    const given = value[name]
+    if (field === undefined) {
+      if (name !== 'machine_id' && name !== 'timestamp' && given !== null) (unknownNames ??= []).push(name)
+    } else if (given !== null) {
+      switch (field.kind) {
+        case 'number':
+          values[field.name] = numberOf(name, given)
+          break
+        case 'integer':
+          values[field.name] = integerOf(name, given)
+          break
+        case 'text':
+          values[field.name] = textOf(name, given)
+          break
+        case 'alarms':
+          values[field.name] = alarmsOf(name, given)
+          break
+      }
+    }
+  }
+  const machine_id = machineIdOf(value['machine_id'])
+  const timestamp = timestampOf(value['timestamp'], window)
+  const extra = unknownNames === null ? null : extraText(value, unknownNames, source)
+  return { machine_id, timestamp, ...values, extra }
+}
+
+function machineIdOf(given: unknown): string {
+  if (given === undefined || given === null) throw new FieldError('missing_field', 'machine_id is missing')
+  const id = textOf('machine_id', given)
+  const wrong = (why: string) => new FieldError('bad_machine_id', `machine_id ${shown(id)} ${why}`)
+  if (id === '') throw wrong('is empty')
+  if (id === '.' || id === '..') throw wrong('cannot stand in an address')
+  if (id.length > MAX_ID_CHARACTERS && [...id].length > MAX_ID_CHARACTERS) {
+    throw wrong(`has ${[...id].length} characters, allowed are ${MAX_ID_CHARACTERS}`)
+  }
+  if (CONTROL.test(id)) throw wrong('holds a control character')
+  return id
+}
+
+function timestampOf(given: unknown, window: TimeWindow): string {
+  if (given === undefined || given === null) throw new FieldError('missing_field', 'timestamp is missing')
+  if (typeof given !== 'string') {
+    throw new FieldError('wrong_type', `timestamp must be a text, it is ${shown(given)}`)
+  }
+  const parsed = parseTimestamp(given)
+  if (!parsed.ok) throw new FieldError('bad_timestamp', `timestamp ${shown(given)}: ${parsed.reason}`)
+  if (parsed.ms > window.latestMs) {
+    const by = duration(parsed.ms - window.receivedAtMs)
+    throw new FieldError('in_the_future', `timestamp ${given} lies ${by} after the message was received`)
+  }
+  if (parsed.ms < window.earliestMs) {
+    const by = duration(window.receivedAtMs - parsed.ms)
+    throw new FieldError('too_old', `timestamp ${given} lies ${by} back, longer than readings are kept`)
+  }
+  return parsed.text
+}
+
+/** `2 h 5 min`: the two largest units. */
+function duration(ms: number): string {
+  const units = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+    ['ms', 1],
+  ] as const
+  let rest = Math.round(ms)
+  const parts: string[] = []
+  for (const [unit, size] of units) {
+    const amount = Math.floor(rest / size)
+    rest -= amount * size
+    if (amount > 0) parts.push(`${amount} ${unit}`)
+    if (parts.length === 2 || (parts.length === 1 && amount === 0)) break
+  }
+  return parts.join(' ') || '0 ms'
+}
