@@ -1,0 +1,82 @@
+// What the stream acknowledged is in the table once, whatever ends in the middle.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { publisherOn } from '../../src/broker/publisher.ts'
+import { type TestMonitor, withMonitor } from '../support/monitor.ts'
+
+/** Publishes until told to stop; remembers what the stream acknowledged. */
+async function publishUntil(monitor: TestMonitor, stop: AbortSignal, acknowledged: Set<string>): Promise<void> {
+  await monitor
+    .withNats(async (connection) => {
+      const publisher = publisherOn(connection, 1_000)
+      for (let i = acknowledged.size; !stop.aborted; i += 100) {
+        const batch = Array.from({ length: 100 }, (_, n) => new Date(Date.now() - 60_000 + (i + n)).toISOString())
+        await Promise.all(
+          batch.map(async (timestamp, n) => {
+            const program = `${i + n}`
+            await publisher.publish('CNC_DATA.load', JSON.stringify({ machine_id: 'LOAD', timestamp, program }))
+            acknowledged.add(program)
+          }),
+        )
+      }
+    })
+    // The server goes away in the middle: what counts is what was acknowledged until then.
+    .catch(() => undefined)
+}
+
+function programsOf(readings: readonly Record<string, unknown>[]): string[] {
+  return readings.map((reading) => String(reading['program'])).sort()
+}
+
+test('SIGTERM under load and a new start: nothing missing, nothing twice', () =>
+  withMonitor(async (monitor) => {
+    const acknowledged = new Set<string>()
+    const stop = new AbortController()
+    const publishing = publishUntil(monitor, stop.signal, acknowledged)
+    await sleep(1_500)
+    const status = await monitor.stop('SIGTERM')
+    stop.abort()
+    await publishing
+    assert.equal(status, 0, monitor.log)
+    await monitor.start()
+    await monitor.settled()
+    const stored = programsOf(await monitor.readings('LOAD'))
+    assert.ok(acknowledged.size > 100)
+    assert.equal(new Set(stored).size, stored.length, 'nothing twice')
+    assert.deepEqual([...acknowledged].filter((program) => !stored.includes(program)), [], 'nothing missing')
+  }))
+
+test('kill -9 of everything at once and a new start: nothing missing, nothing twice', () =>
+  withMonitor(async (monitor) => {
+    const acknowledged = new Set<string>()
+    const stop = new AbortController()
+    const publishing = publishUntil(monitor, stop.signal, acknowledged)
+    await sleep(1_500)
+    await monitor.killEverything()
+    stop.abort()
+    await publishing
+    await monitor.start()
+    await monitor.settled()
+    const stored = programsOf(await monitor.readings('LOAD'))
+    assert.ok(acknowledged.size > 100)
+    assert.equal(new Set(stored).size, stored.length, 'nothing twice')
+    assert.deepEqual([...acknowledged].filter((program) => !stored.includes(program)), [], 'nothing missing')
+  }))
+
+test('a second start on the same state folder names the holder and ends', () =>
+  withMonitor(async (monitor) => {
+    const second = await monitor.command(['serve'])
+    assert.equal(second.code, 2)
+    assert.match(second.stdout, new RegExp(`in use by a running cnc-monitor \\(pid ${monitor.endpoints.pids.monitor}\\)`))
+  }))
+
+test('a port that was asked for by name and is taken ends the start with a sentence', () =>
+  withMonitor(async (first) => {
+    const portOf = (url: string) => new URL(url).port
+    const { http, nats } = first.endpoints
+    // The environment names the ports explicitly here, so a taken one must be an error that says so.
+    const busy = { HTTP_PORT: portOf(http), NATS_PORT: portOf(nats), DATABASE_PORT: '0' }
+    const refused = withMonitor(async () => undefined, busy)
+    await assert.rejects(refused, /is taken; set NATS_PORT to a free one/)
+  }))
