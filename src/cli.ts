@@ -24,7 +24,10 @@ const program = new Command('cnc-monitor')
 
 const environment = () =>
   `\nSettings (environment, or the same in a YAML file):\n${settings()
-    .map(({ env, description, default: value }) => `  ${env.padEnd(22)} ${description} (default: ${value ?? 'none'})`)
+    .map(
+      ({ env, description, default: value }) =>
+        `  ${env.padEnd(22)} ${description} (default: ${value === null ? 'none' : String(value)})`,
+    )
     .join('\n')}\n`
 
 const wholeNumber = (text: string): number => {
@@ -50,12 +53,13 @@ program
   .addHelpText('after', environment)
   .action(({ machines }: { machines: number }) => runServer(true, machines))
 
-publishing('publish-test-data', 'publish one valid reading of CNC-001').action(async (options: PublishOptions) =>
-  publishingTo(options, async (publisher, stream) => {
-    await publishTestData(publisher, stream)
-    say('Published one reading of CNC-001.')
-    return 0
-  }),
+publishing('publish-test-data', 'publish one valid reading of CNC-001').action(
+  async (options: PublishOptions) =>
+    publishingTo(options, async (publisher, stream) => {
+      await publishTestData(publisher, stream)
+      say('Published one reading of CNC-001.')
+      return 0
+    }),
 )
 publishing('stress', 'publish 20 readings of each of 5 machines at once, then one malformed message').action(
   async (options: PublishOptions) =>
@@ -108,7 +112,9 @@ publishing('replay', 'publish recorded readings')
           onProblem: (line, problem) => say(`line ${line} is skipped: ${problem}`),
         })
         bar.stop()
-        say(`${result.taken} readings were taken, ${result.refused} were not, ${result.problems} lines were skipped.`)
+        say(
+          `${result.taken} readings were taken, ${result.refused} were not, ${result.problems} lines were skipped.`,
+        )
         if (result.firstError !== null) say(`The first error: ${result.firstError}`)
         return result.refused === 0 && result.problems === 0 && result.taken > 0 ? 0 : 1
       } finally {
@@ -126,7 +132,10 @@ function publishing(name: string, description: string): Command {
   return program
     .command(name)
     .description(description)
-    .option('--nats <url>', 'NATS server; default: NATS_URL, else the running embedded one, else 127.0.0.1:4222')
+    .option(
+      '--nats <url>',
+      'NATS server; default: NATS_URL, else the running embedded one, else 127.0.0.1:4222',
+    )
 }
 
 async function publishingTo(
@@ -189,7 +198,11 @@ async function runServer(withShop: boolean, machines = 0): Promise<void> {
 async function startShop(url: string, stream: string, machines: number, life: Lifecycle): Promise<void> {
   const publisher = publisherOn(await connectToNats({ url, name: 'cnc-monitor shop' }))
   life.onStop("the shop's connection", () => publisher.close())
-  const running = runShop(publisher, { machines, intervalMs: 1_000, seed: 1 }, { streamName: stream, signal: life.signal })
+  const running = runShop(
+    publisher,
+    { machines, intervalMs: 1_000, seed: 1 },
+    { streamName: stream, signal: life.signal },
+  )
   life.onStop('the shop', async () => void (await running))
 }
 

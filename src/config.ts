@@ -17,7 +17,11 @@ const text = (env: string, value: string, description: string) =>
 const name = (env: string, value: string, description: string) =>
   Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', default: value, env, description })
 const url = (env: string, protocols: string, description: string) =>
-  Type.Union([Type.Null(), Type.String({ pattern: `^(${protocols})://` })], { default: null, env, description })
+  Type.Union([Type.Null(), Type.String({ pattern: `^(${protocols})://` })], {
+    default: null,
+    env,
+    description,
+  })
 
 /** Every setting: its place in the YAML file is its path here. Units are in the names. */
 export const configSchema = Type.Object({
@@ -88,7 +92,7 @@ export interface Setting {
   readonly path: string
   readonly env: string
   readonly description: string
-  readonly default: unknown
+  readonly default: string | number | null
   readonly schema: TSchema
 }
 
@@ -96,10 +100,18 @@ export interface Setting {
 export function settings(schema: TSchema = configSchema, prefix = ''): Setting[] {
   const properties = (schema as { properties?: Record<string, TSchema> }).properties ?? {}
   return Object.entries(properties).flatMap(([key, child]) => {
-    const leaf = child as TSchema & { env?: string; description?: string; default?: unknown }
+    const leaf = child as TSchema & { env?: string; description?: string; default?: string | number | null }
     const path = `${prefix}${key}`
     if (leaf.env === undefined) return settings(child, `${path}.`)
-    return [{ path, env: leaf.env, description: leaf.description ?? '', default: leaf.default, schema: child }]
+    return [
+      {
+        path,
+        env: leaf.env,
+        description: leaf.description ?? '',
+        default: leaf.default ?? null,
+        schema: child,
+      },
+    ]
   })
 }
 
@@ -122,7 +134,7 @@ export function readConfig(env: NodeJS.ProcessEnv, file?: string): ReadConfig {
   for (const setting of known) {
     const inFile = lookUp(fromFile.values, setting.path)
     const inEnv = env[setting.env]
-    let value = setting.default
+    let value: unknown = setting.default
     const isInEnv = inEnv !== undefined && inEnv !== ''
     if (isInEnv) value = Value.Convert(setting.schema, inEnv)
     else if (inFile !== undefined) value = inFile
@@ -139,7 +151,13 @@ export function readConfig(env: NodeJS.ProcessEnv, file?: string): ReadConfig {
 
 /** What a schema allows, in words. */
 export function allowed(schema: TSchema): string {
-  const s = schema as { type?: string; pattern?: string; minimum?: number; maximum?: number; anyOf?: TSchema[] }
+  const s = schema as {
+    type?: string
+    pattern?: string
+    minimum?: number
+    maximum?: number
+    anyOf?: TSchema[]
+  }
   if (s.anyOf) return s.anyOf.map((one) => ('const' in one ? String(one.const) : allowed(one))).join(' or ')
   if (s.type === 'null') return 'nothing'
   if (s.type === 'integer') {
@@ -147,7 +165,8 @@ export function allowed(schema: TSchema): string {
       ? `a whole number from ${s.minimum}`
       : `a whole number from ${s.minimum} to ${s.maximum}`
   }
-  if (s.pattern?.startsWith('^(')) return `a URL that begins with ${s.pattern.slice(2, s.pattern.indexOf(')')).replaceAll('|', ':// or ')}://`
+  if (s.pattern?.startsWith('^('))
+    return `a URL that begins with ${s.pattern.slice(2, s.pattern.indexOf(')')).replaceAll('|', ':// or ')}://`
   return s.pattern === undefined ? 'a text' : 'letters, digits, "_" and "-", 64 at most'
 }
 
@@ -163,7 +182,9 @@ function readYaml(file: string | undefined): { path: string; values: unknown } {
 
 function unknownNames(values: unknown, known: readonly Setting[], file: string, prefix = ''): string[] {
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
-    return [`${file}: ${prefix === '' ? 'the file' : prefix.slice(0, -1)} must be a mapping of names to values`]
+    return [
+      `${file}: ${prefix === '' ? 'the file' : prefix.slice(0, -1)} must be a mapping of names to values`,
+    ]
   }
   return Object.entries(values).flatMap(([key, value]) => {
     const path = `${prefix}${key}`
@@ -176,7 +197,9 @@ function unknownNames(values: unknown, known: readonly Setting[], file: string, 
 }
 
 function lookUp(values: unknown, path: string): unknown {
-  return path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], values)
+  return path
+    .split('.')
+    .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], values)
 }
 
 function assign(target: Record<string, unknown>, path: string, value: unknown): void {

@@ -51,7 +51,10 @@ export function startLifecycle({ deadlineMs, say }: LifecycleOptions): Lifecycle
     let status = failed ? 1 : 0
     for (let next = releases.pop(); next !== undefined; next = releases.pop()) {
       const patience = new AbortController()
-      const late = sleep(Math.max(0, deadline - Date.now()), 'late' as const, { signal: patience.signal, ref: true })
+      const late = sleep(Math.max(0, deadline - Date.now()), 'late' as const, {
+        signal: patience.signal,
+        ref: true,
+      })
       try {
         const done = await Promise.race([Promise.resolve(next.release()), late.catch(() => undefined)])
         if (done === 'late') {

@@ -9,7 +9,10 @@ export interface ProgressBar {
 
 export function openProgressBar(name: string, total: number): ProgressBar {
   const format = `${name} {bar} {percentage}% | {value} of {total} | {eta_formatted} left`
-  const bar = new SingleBar({ format, hideCursor: true, noTTYOutput: false, stream: process.stderr }, Presets.rect)
+  const bar = new SingleBar(
+    { format, hideCursor: true, noTTYOutput: false, stream: process.stderr },
+    Presets.rect,
+  )
   bar.start(total, 0)
   return {
     update(done, newTotal) {

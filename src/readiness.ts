@@ -1,7 +1,7 @@
 // Whether the servers answer, found out in the background: asking for it costs nothing and waits for nothing.
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export interface CheckState {
+interface CheckState {
   readonly ok: boolean
   /** RFC 3339; null: not once yet. */
   readonly last_success: string | null

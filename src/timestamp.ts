@@ -50,7 +50,14 @@ export function parseTimestamp(text: string): ParsedTimestamp {
 }
 
 /** Date.UTC, for years below 100 too. */
-function utcMs(year: number, month: number, day: number, hour: number, minute: number, second: number): number {
+function utcMs(
+  year: number,
+  month: number,
+  day: number,
+  hour: number,
+  minute: number,
+  second: number,
+): number {
   if (year >= 100) return Date.UTC(year, month - 1, day, hour, minute, second)
   return new Date(0).setUTCFullYear(year, month - 1, day) + ((hour * 60 + minute) * 60 + second) * 1000
 }

@@ -12,7 +12,9 @@ export function publisherOn(connection: NatsConnection, timeoutMs = 5_000): Publ
       try {
         await client.publish(subject, payload, { timeout: timeoutMs })
       } catch (error) {
-        throw new Error(`the stream did not take a message on ${subject}: ${reasonOf(error)}`, { cause: error })
+        throw new Error(`the stream did not take a message on ${subject}: ${reasonOf(error)}`, {
+          cause: error,
+        })
       }
     },
     close: () => connection.close(),
@@ -21,5 +23,7 @@ export function publisherOn(connection: NatsConnection, timeoutMs = 5_000): Publ
 
 function reasonOf(error: unknown): string {
   const sentence = sentenceOf(error)
-  return /no responders|503/i.test(sentence) ? 'no stream takes this subject; is the monitor running?' : sentence
+  return /no responders|503/i.test(sentence)
+    ? 'no stream takes this subject; is the monitor running?'
+    : sentence
 }

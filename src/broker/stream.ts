@@ -101,7 +101,11 @@ export interface Backlog {
   readonly redelivered: number
 }
 
-export async function readBacklog(connection: NatsConnection, stream: string, consumer: string): Promise<Backlog> {
+export async function readBacklog(
+  connection: NatsConnection,
+  stream: string,
+  consumer: string,
+): Promise<Backlog> {
   const manager = await jetstreamManager(connection, { checkAPI: false })
   const info = await manager.consumers.info(stream, consumer)
   return { pending: info.num_pending, ackPending: info.num_ack_pending, redelivered: info.num_redelivered }
@@ -122,7 +126,11 @@ async function jetStream(connection: NatsConnection): Promise<JetStreamManager> 
 }
 
 /** Two monitors may start at once: the loser of the race finds what the winner made. */
-async function declare<T>(find: () => Promise<T>, make: () => Promise<unknown>, notFound: number): Promise<T> {
+async function declare<T>(
+  find: () => Promise<T>,
+  make: () => Promise<unknown>,
+  notFound: number,
+): Promise<T> {
   try {
     return await find()
   } catch (error) {
@@ -143,7 +151,8 @@ function sayDifferences(what: string, wanted: object, found: object, warn: (sent
   )
   if (different.length === 0) return
   const list = different.map(
-    ([key, value]) => `${key} is ${JSON.stringify(there[key])}, this program would set ${JSON.stringify(value)}`,
+    ([key, value]) =>
+      `${key} is ${JSON.stringify(there[key])}, this program would set ${JSON.stringify(value)}`,
   )
   warn(`The ${what} exists with other settings, which are left as they are: ${list.join('; ')}.`)
 }

@@ -44,7 +44,8 @@ export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: De
   try {
     value = JSON.parse(text)
   } catch (error) {
-    const reason = data.length === 0 ? 'the message is empty' : `the message is not JSON: ${(error as Error).message}`
+    const reason =
+      data.length === 0 ? 'the message is empty' : `the message is not JSON: ${(error as Error).message}`
     return refuseAll('not_json', reason, data)
   }
   const window = {
@@ -66,7 +67,11 @@ export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: De
   return decodeArray(value, text, window)
 }
 
-function decodeArray(values: readonly unknown[], text: string, window: Parameters<typeof decodeReading>[2]): Decoded {
+function decodeArray(
+  values: readonly unknown[],
+  text: string,
+  window: Parameters<typeof decodeReading>[2],
+): Decoded {
   const readings: PlacedReading[] = []
   const refusals: { position: number; refusal: Refusal }[] = []
   // The source of each element: only what was refused, or holds odd numbers, needs it.

@@ -17,12 +17,15 @@ export interface TimeWindow {
 }
 
 const MAX_ID_CHARACTERS = 128
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
-const known = new Map<string, (typeof readingFields)[number]>(readingFields.map((field) => [field.name, field]))
+const CONTROL = /\p{Cc}/u
+const known = new Map<string, (typeof readingFields)[number]>(
+  readingFields.map((field) => [field.name, field]),
+)
 
 /** All values absent: every reading begins as this, so that all have one shape. */
-const absent = Object.fromEntries(readingFields.map((field) => [field.name, null])) as unknown as ReadingValues
+const absent = Object.fromEntries(
+  readingFields.map((field) => [field.name, null]),
+) as unknown as ReadingValues
 
 /** `source` is the value's JSON text, or how to get it; asked for only when numbers must be kept exactly. */
 export function decodeReading(
@@ -82,8 +85,11 @@ function machineIdOf(given: unknown): string {
   const wrong = (why: string) => new FieldError('bad_machine_id', `machine_id ${shown(id)} ${why}`)
   if (id === '') throw wrong('is empty')
   if (id === '.' || id === '..') throw wrong('cannot stand in an address')
-  if (id.length > MAX_ID_CHARACTERS && [...id].length > MAX_ID_CHARACTERS) {
-    throw wrong(`has ${[...id].length} characters, allowed are ${MAX_ID_CHARACTERS}`)
+  if (id.length > MAX_ID_CHARACTERS) {
+    const characters = Array.from(id).length
+    if (characters > MAX_ID_CHARACTERS) {
+      throw wrong(`has ${characters} characters, allowed are ${MAX_ID_CHARACTERS}`)
+    }
   }
   if (CONTROL.test(id)) throw wrong('holds a control character')
   return id

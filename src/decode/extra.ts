@@ -12,7 +12,10 @@ export function extraText(
   source: string | (() => string),
 ): string {
   if (names.length > MAX_NAMES) {
-    throw new FieldError('extra_too_large', `${names.length} unknown names, allowed are ${MAX_NAMES} a reading`)
+    throw new FieldError(
+      'extra_too_large',
+      `${names.length} unknown names, allowed are ${MAX_NAMES} a reading`,
+    )
   }
   let isExact = true
   for (const name of names) {
@@ -26,7 +29,10 @@ export function extraText(
   const text = JSON.stringify(extra)
   const bytes = Buffer.byteLength(text)
   if (bytes > MAX_BYTES) {
-    throw new FieldError('extra_too_large', `the unknown names take ${bytes} bytes, allowed are ${MAX_BYTES} a reading`)
+    throw new FieldError(
+      'extra_too_large',
+      `the unknown names take ${bytes} bytes, allowed are ${MAX_BYTES} a reading`,
+    )
   }
   return text
 }
@@ -36,7 +42,10 @@ function checkValue(name: string, value: unknown, depth: number): boolean {
   if (typeof value === 'string') checkText(name, value)
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) {
-      throw new FieldError('not_finite', `${name} holds a number beyond what a number can hold (IEEE 754 double)`)
+      throw new FieldError(
+        'not_finite',
+        `${name} holds a number beyond what a number can hold (IEEE 754 double)`,
+      )
     }
     return !Number.isInteger(value) || Number.isSafeInteger(value)
   }
@@ -54,7 +63,10 @@ function checkValue(name: string, value: unknown, depth: number): boolean {
 
 /** What the language has and the compiler's library does not know yet (ECMAScript: JSON.parse source text access). */
 const sourceJson = JSON as unknown as {
-  parse(text: string, reviver: (name: string, value: unknown, context: { source?: string }) => unknown): unknown
+  parse(
+    text: string,
+    reviver: (name: string, value: unknown, context: { source?: string }) => unknown,
+  ): unknown
   rawJSON(text: string): unknown
 }
 

@@ -41,7 +41,8 @@ export function textOf(name: string, given: unknown): string {
 /** Refuses what PostgreSQL's text cannot hold. */
 export function checkText(name: string, text: string): void {
   if (text.includes('\0')) throw new FieldError('bad_text', `${name} holds the character U+0000`)
-  if (!text.isWellFormed()) throw new FieldError('bad_text', `${name} holds half of a character (a lone surrogate)`)
+  if (!text.isWellFormed())
+    throw new FieldError('bad_text', `${name} holds half of a character (a lone surrogate)`)
 }
 
 export function alarmsOf(name: string, given: unknown): readonly Alarm[] {

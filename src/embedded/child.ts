@@ -5,10 +5,11 @@ import { createInterface } from 'node:readline'
 
 const STOP_LIMIT_MS = 12_000
 const KEPT_LINES = 20
+const LAST_LINES_MS = 300
 
 export interface Child {
   readonly pid: number
-  /** Resolves when the process is gone. */
+  /** Resolves when the process is gone, whether or not one of its own children lives on. */
   readonly exited: Promise<void>
   /** The last lines it wrote to standard error. */
   lastLines(): string
@@ -27,10 +28,15 @@ export interface ChildOptions {
 }
 
 export function startChild({ script, args = [], firstLine, onOutput, onLog }: ChildOptions): Child {
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+  const child = spawn(process.execPath, [script, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  })
   const lines: string[] = []
   const exited = new Promise<void>((resolve) => {
     child.once('close', () => resolve())
+    // A child that outlives it keeps the pipes open: the last lines get a moment, not for ever.
+    child.once('exit', () => setTimeout(resolve, LAST_LINES_MS))
     child.once('error', () => resolve())
   })
   child.stdin.on('error', () => undefined)

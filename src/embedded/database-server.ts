@@ -41,7 +41,9 @@ export async function startDatabase(options: DatabaseOptions): Promise<RunningSe
   )
   const abort = () => outcome.resolve({ error: 'stopped while the embedded database was starting' })
   signal.addEventListener('abort', abort, { once: true })
-  void child.exited.then(() => outcome.resolve({ error: `the embedded database ended: ${child.lastLines()}` }))
+  void child.exited.then(() =>
+    outcome.resolve({ error: `the embedded database ended: ${child.lastLines()}` }),
+  )
   const said = await outcome.promise
   clearTimeout(limit)
   signal.removeEventListener('abort', abort)

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { access, chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { sentenceOf } from '../errors.ts'
 
@@ -33,11 +33,12 @@ export async function findNatsServer(options: FindOptions): Promise<string> {
   if (await runs(cached)) return cached
   options.onProgress('fetching nats-server (first start only)')
   const work = await mkdtemp(join(tmpdir(), 'cnc-monitor-nats-'))
+  const placed = join(cacheDir, `${basename(work)}.new`)
   try {
-    const fetched = (await fromDebian(work, options.signal)) ?? (await fromRelease(work, options.signal, RELEASES))
+    const fetched =
+      (await fromDebian(work, options.signal)) ?? (await fromRelease(work, options.signal, RELEASES))
     await mkdir(cacheDir, { recursive: true })
     // Renamed into place, so that two starts at once never run half a file.
-    const placed = `${cached}.${process.pid}`
     await copyFile(fetched, placed)
     await chmod(placed, 0o755)
     await rename(placed, cached)
@@ -51,6 +52,7 @@ export async function findNatsServer(options: FindOptions): Promise<string> {
       { cause: error },
     )
   } finally {
+    await rm(placed, { force: true })
     await rm(work, { recursive: true, force: true })
   }
 }

@@ -21,7 +21,13 @@ export interface NatsOptions extends ServerPort {
 }
 
 /** Resolves when it answers. Throws a sentence, with its last words, when it does not. */
-export async function startNats({ binary, folder, port, isPortFixed, signal }: NatsOptions): Promise<RunningServer> {
+export async function startNats({
+  binary,
+  folder,
+  port,
+  isPortFixed,
+  signal,
+}: NatsOptions): Promise<RunningServer> {
   await mkdir(folder, { recursive: true })
   const configPath = join(folder, 'nats-server.conf')
   const pidPath = join(folder, 'nats-server.pid')
@@ -32,6 +38,11 @@ export async function startNats({ binary, folder, port, isPortFixed, signal }: N
     script: join(import.meta.dirname, 'keeper.ts'),
     args: [binary, '--config', configPath],
   })
+  const stop = async () => {
+    await child.stop()
+    // The keeper may have been killed, and then has not ended it.
+    await endOrphan(pidPath, configPath)
+  }
   let gone = false
   void child.exited.then(() => (gone = true))
   try {
@@ -39,7 +50,8 @@ export async function startNats({ binary, folder, port, isPortFixed, signal }: N
     while (!(await answers(chosen))) {
       signal.throwIfAborted()
       if (gone) throw new Error(`nats-server ended at once:\n${child.lastLines()}`)
-      if (Date.now() > deadline) throw new Error(`nats-server did not answer on port ${chosen}:\n${child.lastLines()}`)
+      if (Date.now() > deadline)
+        throw new Error(`nats-server did not answer on port ${chosen}:\n${child.lastLines()}`)
       await sleep(50)
     }
     return {
@@ -47,10 +59,10 @@ export async function startNats({ binary, folder, port, isPortFixed, signal }: N
       port: chosen,
       pid: Number(await readFile(pidPath, 'utf8')),
       exited: child.exited,
-      stop: () => child.stop(),
+      stop,
     }
   } catch (error) {
-    await child.stop()
+    await stop()
     throw error
   }
 }
@@ -74,8 +86,9 @@ async function configText(binary: string, folder: string, pidPath: string, port:
 async function endOrphan(pidPath: string, configPath: string): Promise<void> {
   const pid = Number(await readFile(pidPath, 'utf8').catch(() => '0'))
   const deadline = Date.now() + ORPHAN_LIMIT_MS
-  for (let asked = false; pid > 1 && (await commandOf(pid)).includes(configPath); asked = true) {
-    if (!asked) process.kill(pid, 'SIGTERM')
+  const isOurs = async () => pid > 1 && (await commandOf(pid)).includes(configPath)
+  if (await isOurs()) process.kill(pid, 'SIGTERM')
+  while (await isOurs()) {
     if (Date.now() > deadline) process.kill(pid, 'SIGKILL')
     await sleep(50)
   }
@@ -99,7 +112,10 @@ async function freePort(wanted: number, tries: number): Promise<number> {
       })
     } catch (error) {
       if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
-      if (port >= wanted + tries) throw new Error(`Port ${port} is taken; set NATS_PORT to a free one, or to 0 for any.`)
+      if (port >= wanted + tries) {
+        const sentence = `Port ${port} is taken; set NATS_PORT to a free one, or to 0 for any.`
+        throw new Error(sentence, { cause: error })
+      }
     } finally {
       await new Promise((resolve) => probe.close(resolve))
     }

@@ -8,6 +8,9 @@ import { findNatsServer } from './nats-binary.ts'
 import { startNats } from './nats-server.ts'
 import type { StateFolder } from './state-folder.ts'
 
+/** A server that ran for so long starts again with the shortest pause. */
+const STEADY_MS = 10_000
+
 export interface ServerPort {
   /** 0 takes any free port. */
   readonly port: number
@@ -44,11 +47,11 @@ export async function startEmbeddedServers(options: EmbeddedOptions): Promise<Em
   const { folder, log, signal } = options
   const onProgress = (sentence: string) => log.info(sentence)
   const start = {
-    nats: async (port: ServerPort) => {
+    nats: async (port: ServerPort, signal: AbortSignal) => {
       const binary = await findNatsServer({ onProgress, signal })
       return startNats({ ...port, binary, folder: join(folder.path, 'nats'), signal })
     },
-    database: (port: ServerPort) =>
+    database: (port: ServerPort, signal: AbortSignal) =>
       startDatabase({
         ...port,
         folder: join(folder.path, 'database'),
@@ -60,10 +63,12 @@ export async function startEmbeddedServers(options: EmbeddedOptions): Promise<Em
   }
   log.info('starting the embedded servers')
   const [nats, database] = await Promise.allSettled([
-    options.nats && keepRunning('nats-server', options.nats, start.nats, log),
-    options.database && keepRunning('the embedded database', options.database, start.database, log),
+    options.nats && keepRunning('nats-server', options.nats, start.nats, log, signal),
+    options.database && keepRunning('the embedded database', options.database, start.database, log, signal),
   ])
-  const started = [nats, database].flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []))
+  const started = [nats, database].flatMap((one) =>
+    one.status === 'fulfilled' && one.value ? [one.value] : [],
+  )
   const stop = async () => void (await Promise.all(started.map((one) => one.stop())))
   const failed = [nats, database].find((one) => one.status === 'rejected')
   if (nats.status === 'rejected' || database.status === 'rejected') {
@@ -73,7 +78,10 @@ export async function startEmbeddedServers(options: EmbeddedOptions): Promise<Em
   return {
     natsUrl: nats.value?.current().url ?? null,
     databaseUrl: database.value?.current().url ?? null,
-    pids: () => ({ nats: nats.value?.current().pid ?? null, database: database.value?.current().pid ?? null }),
+    pids: () => ({
+      nats: nats.value?.current().pid ?? null,
+      database: database.value?.current().pid ?? null,
+    }),
     stop,
   }
 }
@@ -87,23 +95,30 @@ interface Kept {
 async function keepRunning(
   name: string,
   port: ServerPort,
-  start: (port: ServerPort) => Promise<RunningServer>,
+  start: (port: ServerPort, signal: AbortSignal) => Promise<RunningServer>,
   log: { warn(line: string): void },
+  signal: AbortSignal,
 ): Promise<Kept> {
-  let running = await start(port)
+  let running = await start(port, signal)
+  let startedAtMs = performance.now()
   const stopping = new AbortController()
+  const startAgain = AbortSignal.any([signal, stopping.signal])
   const watch = async () => {
     for (let failures = 0; ; failures++) {
       await running.exited
       if (stopping.signal.aborted) return
+      if (performance.now() - startedAtMs > STEADY_MS) failures = 0
       log.warn(`${name} ended unasked; it is started again`)
       const pauseMs = Math.min(5_000, 200 * 2 ** Math.min(failures, 5))
       await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined)
       if (stopping.signal.aborted) return
       try {
-        running = await start({ port: running.port, isPortFixed: true })
-        failures = 0
+        running = await start({ port: running.port, isPortFixed: true }, startAgain)
+        startedAtMs = performance.now()
+        // stop() found only the one before it.
+        if (stopping.signal.aborted) return await running.stop()
       } catch (error) {
+        if (stopping.signal.aborted) return
         log.warn(`${name} could not be started again: ${sentenceOf(error)}`)
       }
     }

@@ -29,7 +29,8 @@ export async function startServers(
   const servers = await startEmbeddedServers({
     folder,
     nats: nats.url === null ? { port: nats.port, isPortFixed: explicit.has('nats.port') } : null,
-    database: database.url === null ? { port: database.port, isPortFixed: explicit.has('database.port') } : null,
+    database:
+      database.url === null ? { port: database.port, isPortFixed: explicit.has('database.port') } : null,
     log,
     signal: life.signal,
   })

@@ -53,12 +53,24 @@ export function removeEndpoints(folder: string): void {
 /** Null when there is no running program: no file, not ours, or left behind by one that is gone. */
 export function readEndpoints(folder: string): EndpointsFile | null {
   try {
-    const endpoints = JSON.parse(readFileSync(join(folder, 'endpoints.json'), 'utf8')) as EndpointsFile
+    const endpoints: unknown = JSON.parse(readFileSync(join(folder, 'endpoints.json'), 'utf8'))
+    if (!isEndpoints(endpoints)) return null
     process.kill(endpoints.pids.monitor, 0)
     return endpoints
   } catch {
     return null
   }
+}
+
+/** A pid of 0 or less would ask for a process group, which always lives. */
+function isEndpoints(value: unknown): value is EndpointsFile {
+  const { http, nats, database, pids } = (value ?? {}) as Partial<EndpointsFile>
+  const isPid = (pid: unknown) => Number.isInteger(pid) && Number(pid) > 0
+  return (
+    [http, nats, database].every((url) => typeof url === 'string') &&
+    isPid(pids?.monitor) &&
+    [pids?.nats, pids?.database].every((pid) => pid === null || isPid(pid))
+  )
 }
 
 function passwordIn(folder: string): string {

@@ -29,7 +29,9 @@ export class Batch {
   /** Full batches exceed a limit by one message at most. */
   isFull(limits: BatchLimits): boolean {
     return (
-      this.messages.length >= limits.messages || this.#readings >= limits.readings || this.#bytes >= limits.bytes
+      this.messages.length >= limits.messages ||
+      this.#readings >= limits.readings ||
+      this.#bytes >= limits.bytes
     )
   }
 }

@@ -23,7 +23,7 @@ export interface PipelineOptions {
 }
 
 /** Told what happens; must not throw. */
-export interface PipelineObserver {
+interface PipelineObserver {
   committed(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kind: 'committed' }): void
   /** Taking has stopped; it goes on by itself. */
   interrupted(reason: string): void

@@ -2,7 +2,10 @@
 import type { DecodedMessage, WriteOutcome } from '../pipeline-types.ts'
 
 /** Acks what carried a reading that is stored now; terms what carried none. */
-export function settle(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kind: 'committed' }): void {
+export function settle(
+  batch: readonly DecodedMessage[],
+  outcome: WriteOutcome & { kind: 'committed' },
+): void {
   for (const message of batch) {
     const refused = outcome.refused.get(message)?.length ?? 0
     if (message.readings.length > refused) message.delivery.ack()

@@ -1,71 +1,92 @@
 // A recording: newline-delimited JSON, one reading a line.
 //
-// Invariant: memory is bounded by the longest line that is allowed, whatever the file holds; a bad line is
-// named by its number and costs nothing else.
+// Invariant: every line that is not blank comes out exactly once, in order, as its text or as a problem with its
+// number; memory is bounded by one line of at most 1 MiB, whatever the input holds. Only what a replay needs is
+// judged here (a time and a machine); the rest is for the monitor to accept or to refuse.
 import { parseTimestamp } from '../timestamp.ts'
 
-const MAX_LINE_BYTES = 2 ** 20
-
-export interface RecordedReading {
-  readonly line: number
-  readonly value: Readonly<Record<string, unknown>>
-  /** The line as it stands in the recording. */
-  readonly text: string
-  /** In UTC to the microsecond, and the same in whole milliseconds. */
-  readonly timestamp: string
-  readonly ms: number
-}
-
-export type RecordedLine = RecordedReading | { readonly line: number; readonly problem: string }
-
-export async function* readRecording(input: AsyncIterable<Buffer | string>): AsyncGenerator<RecordedLine> {
-  let line = 0
-  for await (const bytes of lines(input)) {
-    line++
-    if (bytes === null) yield { line, problem: `it is longer than ${MAX_LINE_BYTES} bytes` }
-    else {
-      const text = bytes.toString('utf8').replace(/^\uFEFF/, '').trim()
-      if (text !== '') yield parseLine(line, text)
+export type RecordedLine =
+  | {
+      /** From 1. */
+      readonly line: number
+      /** The JSON object as it was recorded. */
+      readonly text: string
+      /** Milliseconds since 1970, whole. */
+      readonly timestampMs: number
+      /** As recorded: any offset, any number of fraction digits. */
+      readonly timestamp: string
     }
+  | { readonly line: number; readonly problem: string }
+
+/** Bytes of a line at most: what a message may hold by NATS's own default. */
+const MAX_LINE_BYTES = 2 ** 20
+const BOM = '\ufeff'
+const NEWLINE = 0x0a
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Reads lines as they come. Leaving the loop early closes the input. */
+export async function* readRecording(
+  input: AsyncIterable<Buffer | string>,
+): AsyncGenerator<RecordedLine, void, void> {
+  let line = 1
+  let parts: Buffer[] = []
+  let bytes = 0
+  const add = (part: Buffer) => {
+    bytes += part.length
+    if (bytes <= MAX_LINE_BYTES) parts.push(part)
+    else parts = []
   }
+  const take = () => {
+    const isTooLong = bytes > MAX_LINE_BYTES
+    const result = isTooLong ? tooLong(line, bytes) : parseLine(line, Buffer.concat(parts, bytes))
+    line++
+    parts = []
+    bytes = 0
+    return result
+  }
+  for await (const chunk of input) {
+    const data = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    let start = 0
+    for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE, start)) {
+      add(data.subarray(start, end))
+      start = end + 1
+      const result = take()
+      if (result !== null) yield result
+    }
+    // Copied: the input may use its buffer again.
+    if (start < data.length) add(Buffer.from(data.subarray(start)))
+  }
+  const last = take()
+  if (last !== null) yield last
 }
 
-function parseLine(line: number, text: string): RecordedLine {
+function tooLong(line: number, bytes: number): RecordedLine {
+  return { line, problem: `it has ${bytes} bytes, allowed are ${MAX_LINE_BYTES}` }
+}
+
+/** Null for a blank line. */
+function parseLine(line: number, data: Buffer): RecordedLine | null {
+  let text: string
+  try {
+    text = utf8.decode(data)
+  } catch {
+    return { line, problem: 'it is not UTF-8 text' }
+  }
+  text = (line === 1 && text.startsWith(BOM) ? text.slice(1) : text).trim()
+  if (text === '') return null
   let value: unknown
   try {
     value = JSON.parse(text)
-  } catch {
-    return { line, problem: 'it is not JSON' }
+  } catch (error) {
+    return { line, problem: `it is not JSON: ${(error as Error).message}` }
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return { line, problem: 'it is not a JSON object' }
+    return { line, problem: 'it is no JSON object' }
   }
-  const reading = value as Record<string, unknown>
-  if (typeof reading['machine_id'] !== 'string') return { line, problem: 'it has no machine_id' }
-  if (typeof reading['timestamp'] !== 'string') return { line, problem: 'it has no timestamp' }
-  const parsed = parseTimestamp(reading['timestamp'])
+  const { machine_id: machineId, timestamp } = value as Record<string, unknown>
+  if (typeof machineId !== 'string') return { line, problem: 'it has no machine_id, or one that is no text' }
+  if (typeof timestamp !== 'string') return { line, problem: 'it has no timestamp, or one that is no text' }
+  const parsed = parseTimestamp(timestamp)
   if (!parsed.ok) return { line, problem: `its timestamp cannot be read: ${parsed.reason}` }
-  return { line, value: reading, text, timestamp: parsed.text, ms: parsed.ms }
-}
-
-/** Lines as bytes, without their ends; null for one that is too long. */
-async function* lines(input: AsyncIterable<Buffer | string>): AsyncGenerator<Buffer | null> {
-  let parts: Buffer[] = []
-  let size = 0
-  for await (const given of input) {
-    const chunk = Buffer.isBuffer(given) ? given : Buffer.from(given)
-    let start = 0
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      size += end - start
-      if (size <= MAX_LINE_BYTES) parts.push(chunk.subarray(start, end))
-      yield size > MAX_LINE_BYTES ? null : Buffer.concat(parts)
-      parts = []
-      size = 0
-      start = end + 1
-    }
-    size += chunk.length - start
-    if (size <= MAX_LINE_BYTES) parts.push(chunk.subarray(start))
-    else parts = []
-  }
-  if (size > 0) yield size > MAX_LINE_BYTES ? null : Buffer.concat(parts)
+  return { line, text, timestampMs: parsed.ms, timestamp }
 }

@@ -19,7 +19,10 @@ export interface DeadLetter {
   readonly received_at: string
 }
 
-type Row = Omit<DeadLetter, 'payload' | 'payload_encoding' | 'sequence'> & { payload: Buffer; sequence: string }
+type Row = Omit<DeadLetter, 'payload' | 'payload_encoding' | 'sequence'> & {
+  payload: Buffer
+  sequence: string
+}
 
 /** The newest first, `limit` at most. */
 export async function listDeadLetters(pool: Pool, limit: number): Promise<DeadLetter[]> {
@@ -31,6 +34,11 @@ export async function listDeadLetters(pool: Pool, limit: number): Promise<DeadLe
   )
   return rows.map(({ payload, sequence, ...row }) => {
     const encoding = isUtf8(payload) ? 'utf8' : 'base64'
-    return { ...row, sequence: Number(sequence), payload: payload.toString(encoding), payload_encoding: encoding }
+    return {
+      ...row,
+      sequence: Number(sequence),
+      payload: payload.toString(encoding),
+      payload_encoding: encoding,
+    }
   })
 }

@@ -34,7 +34,11 @@ const parameters = columns.map((column, i) => `$${i + 1}::${column.type}[]`).joi
 const text = `INSERT INTO sensor_data (${names}) SELECT * FROM unnest(${parameters}) ON CONFLICT DO NOTHING`
 
 /** The statement for these rows; its row count is the number that was not there before. */
-export function insertReadings(rows: readonly ReadingRow[]): { name: string; text: string; values: string[] } {
+export function insertReadings(rows: readonly ReadingRow[]): {
+  name: string
+  text: string
+  values: string[]
+} {
   const values = [
     textArray(rows.map((row) => row.reading.machine_id)),
     textArray(rows.map((row) => row.reading.timestamp)),

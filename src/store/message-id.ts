@@ -38,7 +38,8 @@ export function messageIds(pool: Pool): MessageIds {
     of(incarnation, sequence) {
       const base = bases.get(keyOf(incarnation))
       if (base === undefined) throw new Error(`The stream's incarnation ${keyOf(incarnation)} has no number.`)
-      if (sequence >= SEQUENCE_LIMIT) throw new Error(`The sequence ${sequence} is beyond what an id can hold.`)
+      if (sequence >= SEQUENCE_LIMIT)
+        throw new Error(`The sequence ${sequence} is beyond what an id can hold.`)
       return (base + BigInt(sequence)).toString()
     },
   }

@@ -52,7 +52,10 @@ async function apply(pool: Pool, { name, sql }: Migration): Promise<boolean> {
   if (done.rowCount !== 0) return false
   if (sql.startsWith('-- no transaction')) {
     await pool.query(sql).catch((error: unknown) => Promise.reject(asUsageError(error)))
-    const entry = await pool.query('INSERT INTO schema_migrations (name) VALUES ($1) ON CONFLICT DO NOTHING', [name])
+    const entry = await pool.query(
+      'INSERT INTO schema_migrations (name) VALUES ($1) ON CONFLICT DO NOTHING',
+      [name],
+    )
     return entry.rowCount === 1
   }
   return inTransaction(pool, async (client) => {

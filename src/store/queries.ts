@@ -23,6 +23,7 @@ export function apiQueries(pool: Pool) {
 }
 
 function rethrow(error: unknown): never {
-  if (kindOfFailure(error) === 'retry') throw new UnavailableError('The database does not answer.', { cause: error })
+  if (kindOfFailure(error) === 'retry')
+    throw new UnavailableError('The database does not answer.', { cause: error })
   throw error
 }

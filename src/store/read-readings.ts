@@ -28,7 +28,10 @@ type Cell = string | number | null
 type Row = [time: string, messageId: string, position: number, extra: string | null, ...fields: Cell[]]
 
 /** Pages of readings; the first page fails before anything was yielded when the database is away. */
-export async function* readReadings(pool: Pool, query: ReadingsQuery): AsyncGenerator<Reading[], void, undefined> {
+export async function* readReadings(
+  pool: Pool,
+  query: ReadingsQuery,
+): AsyncGenerator<Reading[], void, undefined> {
   let afterTime = query.startTime ?? '-infinity'
   let after: [messageId: string, position: number] = ['-1', -1]
   for (;;) {

@@ -36,7 +36,13 @@ export function timescaleSink(pool: Pool, ready: Pool): Sink {
         const { delivery } = message
         const messageId = ids.of(delivery.incarnation, delivery.sequence)
         const receivedAt = new Date(delivery.receivedAtMs).toISOString()
-        return message.readings.map(({ position, reading }) => ({ message, messageId, position, receivedAt, reading }))
+        return message.readings.map(({ position, reading }) => ({
+          message,
+          messageId,
+          position,
+          receivedAt,
+          reading,
+        }))
       })
       .sort(byIdentity)
 
@@ -110,7 +116,9 @@ export function timescaleSink(pool: Pool, ready: Pool): Sink {
         }
         refused.set(row.message, [...(refused.get(row.message) ?? []), rejection])
       }
-      const refusedLetters = [...refused].flatMap(([message, all]) => all.map((one) => deadLetter(message, one)))
+      const refusedLetters = [...refused].flatMap(([message, all]) =>
+        all.map((one) => deadLetter(message, one)),
+      )
       await insertOthers(client, [...letters, ...refusedLetters], unheard)
       return { kind: 'committed', stored, refused }
     })

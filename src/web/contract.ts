@@ -1,7 +1,10 @@
 // The shapes of the API: what clients send and get.
 import { Type, type Static } from 'typebox'
 
-const nullable = { number: Type.Union([Type.Number(), Type.Null()]), text: Type.Union([Type.String(), Type.Null()]) }
+const nullable = {
+  number: Type.Union([Type.Number(), Type.Null()]),
+  text: Type.Union([Type.String(), Type.Null()]),
+}
 
 export const machineSchema = Type.Object({
   id: Type.String(),

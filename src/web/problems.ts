@@ -30,7 +30,13 @@ export class Problem extends Error {
 
 export function handleProblems(app: FastifyInstance): void {
   app.setNotFoundHandler((request, reply) => {
-    send(reply, new Problem('not_found', `${request.method} ${request.url.slice(0, 200)} is not an address of this API.`))
+    send(
+      reply,
+      new Problem(
+        'not_found',
+        `${request.method} ${request.url.slice(0, 200)} is not an address of this API.`,
+      ),
+    )
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error)
@@ -50,7 +56,8 @@ function problemOf(error: FastifyError | Problem | UnavailableError): Problem {
   }
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500
   if (status === 413) return new Problem('too_large', error.message)
-  if (status === 415) return new Problem('unsupported_media_type', 'Send JSON, with content-type: application/json.')
+  if (status === 415)
+    return new Problem('unsupported_media_type', 'Send JSON, with content-type: application/json.')
   if (status >= 400 && status < 500) return new Problem('invalid_parameter', error.message)
   return new Problem('internal', 'Something went wrong inside the monitor.')
 }

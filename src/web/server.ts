@@ -15,7 +15,9 @@ import { readingRoutes } from './routes/readings.ts'
 export interface Queries {
   machines(): Promise<Machine[]>
   /** Null when the id is registered already. */
-  registerMachine(machine: Required<{ [K in keyof NewMachine]: NewMachine[K] | null }> & { id: string }): Promise<Machine | null>
+  registerMachine(
+    machine: Required<{ [K in keyof NewMachine]: NewMachine[K] | null }> & { id: string },
+  ): Promise<Machine | null>
   /** Newest first. */
   deadLetters(limit: number): Promise<DeadLetter[]>
   /** Oldest first, in pages. */
@@ -27,8 +29,6 @@ export interface WebOptions {
   readonly readiness: () => Readiness
   readonly log: Logger
 }
-
-export type App = FastifyInstance<never, never, never, never, TypeBoxTypeProvider>
 
 export function createApp({ queries, readiness, log }: WebOptions): FastifyInstance {
   const app = Fastify({
@@ -52,7 +52,12 @@ export function createApp({ queries, readiness, log }: WebOptions): FastifyInsta
  * Listens; `tries` further ports are tried when the wanted one is taken. Resolves to the URL. Throws a
  * sentence when no port could be had.
  */
-export async function listen(app: FastifyInstance, host: string, port: number, tries: number): Promise<string> {
+export async function listen(
+  app: FastifyInstance,
+  host: string,
+  port: number,
+  tries: number,
+): Promise<string> {
   for (let offset = 0; ; offset++) {
     try {
       await app.listen({ host, port: port === 0 ? 0 : port + offset })
@@ -61,9 +66,12 @@ export async function listen(app: FastifyInstance, host: string, port: number, t
     } catch (error) {
       if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
       if (offset >= tries) {
-        throw new Error(`Port ${port + offset} on ${host} is taken; set HTTP_PORT to a free one, or to 0 for any.`, {
-          cause: error,
-        })
+        throw new Error(
+          `Port ${port + offset} on ${host} is taken; set HTTP_PORT to a free one, or to 0 for any.`,
+          {
+            cause: error,
+          },
+        )
       }
     }
   }

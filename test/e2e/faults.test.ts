@@ -6,16 +6,25 @@ import { publisherOn } from '../../src/broker/publisher.ts'
 import { type TestMonitor, withMonitor } from '../support/monitor.ts'
 
 /** Publishes until told to stop; remembers what the stream acknowledged. */
-async function publishUntil(monitor: TestMonitor, stop: AbortSignal, acknowledged: Set<string>): Promise<void> {
+async function publishUntil(
+  monitor: TestMonitor,
+  stop: AbortSignal,
+  acknowledged: Set<string>,
+): Promise<void> {
   await monitor
     .withNats(async (connection) => {
       const publisher = publisherOn(connection, 1_000)
       for (let i = acknowledged.size; !stop.aborted; i += 100) {
-        const batch = Array.from({ length: 100 }, (_, n) => new Date(Date.now() - 60_000 + (i + n)).toISOString())
+        const batch = Array.from({ length: 100 }, (_, n) =>
+          new Date(Date.now() - 60_000 + (i + n)).toISOString(),
+        )
         await Promise.all(
           batch.map(async (timestamp, n) => {
             const program = `${i + n}`
-            await publisher.publish('CNC_DATA.load', JSON.stringify({ machine_id: 'LOAD', timestamp, program }))
+            await publisher.publish(
+              'CNC_DATA.load',
+              JSON.stringify({ machine_id: 'LOAD', timestamp, program }),
+            )
             acknowledged.add(program)
           }),
         )
@@ -44,7 +53,11 @@ test('SIGTERM under load and a new start: nothing missing, nothing twice', () =>
     const stored = programsOf(await monitor.readings('LOAD'))
     assert.ok(acknowledged.size > 100)
     assert.equal(new Set(stored).size, stored.length, 'nothing twice')
-    assert.deepEqual([...acknowledged].filter((program) => !stored.includes(program)), [], 'nothing missing')
+    assert.deepEqual(
+      [...acknowledged].filter((program) => !stored.includes(program)),
+      [],
+      'nothing missing',
+    )
   }))
 
 test('kill -9 of everything at once and a new start: nothing missing, nothing twice', () =>
@@ -61,14 +74,21 @@ test('kill -9 of everything at once and a new start: nothing missing, nothing tw
     const stored = programsOf(await monitor.readings('LOAD'))
     assert.ok(acknowledged.size > 100)
     assert.equal(new Set(stored).size, stored.length, 'nothing twice')
-    assert.deepEqual([...acknowledged].filter((program) => !stored.includes(program)), [], 'nothing missing')
+    assert.deepEqual(
+      [...acknowledged].filter((program) => !stored.includes(program)),
+      [],
+      'nothing missing',
+    )
   }))
 
 test('a second start on the same state folder names the holder and ends', () =>
   withMonitor(async (monitor) => {
     const second = await monitor.command(['serve'])
     assert.equal(second.code, 2)
-    assert.match(second.stdout, new RegExp(`in use by a running cnc-monitor \\(pid ${monitor.endpoints.pids.monitor}\\)`))
+    assert.match(
+      second.stdout,
+      new RegExp(`in use by a running cnc-monitor \\(pid ${monitor.endpoints.pids.monitor}\\)`),
+    )
   }))
 
 test('a port that was asked for by name and is taken ends the start with a sentence', () =>

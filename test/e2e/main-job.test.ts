@@ -52,7 +52,10 @@ test('case B: under stress every reading is stored once and the malformed messag
     assert.equal(letters.length, 1)
     assert.equal(letters[0]?.['code'], 'wrong_type')
     assert.equal(letters[0]?.['payload'], '{"machine_id": "CNC-MALFORMED", "temperature": "not-a-float"}')
-    assert.match(monitor.log, /Error unmarshalling message data: .*temperature.*\. Message will be terminated\./)
+    assert.match(
+      monitor.log,
+      /Error unmarshalling message data: .*temperature.*\. Message will be terminated\./,
+    )
     assert.deepEqual(await monitor.backlog(), { pending: 0, ackPending: 0, redelivered: 0 })
   }))
 
@@ -84,12 +87,27 @@ test('a recorded day of a real machine is given back field by field', async (t) 
 
 test('ids with blanks, slashes, quotes and unicode work in every address', () =>
   withMonitor(async (monitor) => {
-    const ids = ['a b', 'a/b', 'say "x"', "it's", 'Fräse Ä 1', '旋盤-3', '100%', 'a?b#c', '😀', 'x'.repeat(128)]
+    const ids = [
+      'a b',
+      'a/b',
+      'say "x"',
+      "it's",
+      'Fräse Ä 1',
+      '旋盤-3',
+      '100%',
+      'a?b#c',
+      '😀',
+      'x'.repeat(128),
+    ]
     const lines = ids.map((id) => JSON.stringify({ machine_id: id, timestamp: new Date().toISOString() }))
     const replayed = await monitor.command(['replay', '-', '--speed', 'max'], lines.join('\n'))
     assert.equal(replayed.code, 0, replayed.stderr)
     await monitor.settled()
-    for (const id of ids) assert.deepEqual((await monitor.readings(id)).map((r) => r['machine_id']), [id])
+    for (const id of ids)
+      assert.deepEqual(
+        (await monitor.readings(id)).map((r) => r['machine_id']),
+        [id],
+      )
     const machines = (await monitor.get('/api/v1/machines')) as { id: string; registered: boolean }[]
     assert.deepEqual(new Set(machines.map((machine) => machine.id)), new Set(ids))
     assert.ok(machines.every((machine) => !machine.registered))

@@ -52,7 +52,10 @@ export class TestMonitor {
   }
 
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [PROGRAM, 'serve'], { env: this.#env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [PROGRAM, 'serve'], {
+      env: this.#env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (this.#log += text))
@@ -86,7 +89,10 @@ export class TestMonitor {
 
   /** Runs one of the program's other commands to its end. */
   async command(args: readonly string[], stdin?: string): Promise<Finished> {
-    const child = spawn(process.execPath, [PROGRAM, ...args], { env: this.#env, stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      env: this.#env,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
@@ -103,7 +109,10 @@ export class TestMonitor {
   }
 
   async readings(machineId: string): Promise<Record<string, unknown>[]> {
-    return (await this.get(`/api/v1/machines/${encodeURIComponent(machineId)}/data`)) as Record<string, unknown>[]
+    return (await this.get(`/api/v1/machines/${encodeURIComponent(machineId)}/data`)) as Record<
+      string,
+      unknown
+    >[]
   }
 
   async withNats<T>(work: (connection: NatsConnection) => Promise<T>): Promise<T> {

@@ -1,147 +1,169 @@
-// One simulated machine: what it does follows from its state, so that its figures belong together.
+// One simulated machine. Pure: time comes in as steps, chance from a seed. phases.ts draws its states.
 //
-//   OFF -> IDLE -> RUNNING <-> HELD        RUNNING -> IDLE (part done)     RUNNING -> ALARM -> IDLE
-//
-// Invariant: pure and seeded: the same seed and the same steps give the same readings. No load without speed,
-// no motion without feed, one part a finished cycle.
+// Invariant: the values of one instant belong together. No load on a spindle that stands, power follows load, no
+// feed unless RUNNING, positions move only in a step that reports a feed, and the part counter rises once for
+// each finished cycle. A change of phase takes effect at the beginning of a step, so that this holds for every
+// step.
 import type { Alarm } from '../../reading.ts'
+import { EMERGENCY_STOP_CODE, faults, warnings } from './alarms.ts'
+import { makeProgram, type Block, type MachineLimits, type PartProgram } from './part-program.ts'
+import { followingPhase, lengthOf, MINUTE, onTime, SECOND, stateWords, type Phase } from './phases.ts'
+import type { Random } from './random.ts'
 
-export type ModelState = 'OFF' | 'IDLE' | 'RUNNING' | 'HELD' | 'ALARM'
+/** What is measured on the machine, under the names of the wire. */
+export type Sample = ReturnType<MachineModel['sample']>
 
-/** The words the controls say; docs: MTConnect EXECUTION. */
-const words: Readonly<Record<ModelState, string>> = {
-  OFF: 'UNAVAILABLE',
-  IDLE: 'READY',
-  RUNNING: 'ACTIVE',
-  HELD: 'FEED_HOLD',
-  ALARM: 'STOPPED',
-}
+/** Time constant of the warming-up. */
+const WARMING_MS = 15 * MINUTE
+const AMBIENT = 21
 
-const AMBIENT_CELSIUS = 21
-const HOT_CELSIUS = 48
-/** Time constant of the spindle housing's warming, in seconds. */
-const WARMING_S = 900
-const CYCLE_LINES = 240
+export class MachineModel {
+  readonly #limits: MachineLimits
+  readonly #random: Random
+  readonly #program: PartProgram
+  #phase: Phase
+  /** What is left of the phase; of RUNNING: until something interrupts it. */
+  #leftMs = 0
+  /** What is left until it is switched off after a part. */
+  #onForMs: number
+  #block = 0
+  #stoodMs = 0
+  #line = 0
+  #parts: number
+  #position: [x: number, y: number, z: number]
+  #speed = 0
+  #load = 0
+  #feed = 0
+  #power = 0
+  #temperature: number
+  #override = 100
+  #fault: Alarm | null = null
+  #warning: Alarm | null = null
 
-const toolBreakage: Alarm = { code: '1023', text: 'SPINDLE LOAD EXCESSIVE - TOOL BREAKAGE', severity: 'fault' }
-
-export interface MachineModel {
-  readonly id: string
-  /** Lets `seconds` pass. */
-  step(seconds: number): void
-  /** What the machine reports now; `atMs` is its time. */
-  reading(atMs: number): Record<string, unknown>
-}
-
-export function machineModel(id: string, seed: number): MachineModel {
-  const random = mulberry32(seed)
-  const between = (low: number, high: number) => low + random() * (high - low)
-  const maxSpeedRpm = Math.round(between(8, 18)) * 1_000
-  const cycleS = between(90, 420)
-  const program = `O${Math.floor(between(1_000, 9_999))}`
-  let state: ModelState = random() < 0.1 ? 'OFF' : 'IDLE'
-  let leftS = between(2, 30)
-  let progressS = 0
-  let celsius = AMBIENT_CELSIUS
-  let parts = 0
-  const position = { x: 0, y: 0, z: 120 }
-  let speedRpm = 0
-  let feed = 0
-  let load = 0
-
-  const enter = (next: ModelState, seconds: number) => {
-    state = next
-    leftS = seconds
+  constructor(limits: MachineLimits, random: Random, phase: Phase) {
+    this.#limits = limits
+    this.#random = random
+    this.#program = makeProgram(random, limits)
+    this.#position = [...(this.#program.blocks[0]?.target ?? [0, 0, 0])]
+    this.#parts = random.whole(0, 250)
+    this.#onForMs = onTime(random)
+    this.#temperature = AMBIENT + (phase === 'off' ? 0 : random.between(8, 20))
+    const isUnderWay = phase === 'running' || phase === 'held'
+    if (isUnderWay) this.#block = random.whole(0, this.#program.blocks.length - 1)
+    this.#phase = phase
+    this.#enter(phase)
+    // Whoever starts a shop wants to see it change: the first phase is a short one.
+    this.#leftMs = Math.min(this.#leftMs, random.between(20 * SECOND, 2 * MINUTE))
+    this.step(0)
   }
 
-  const change = () => {
-    switch (state) {
-      case 'OFF':
-      case 'HELD':
-      case 'ALARM':
-        return enter(state === 'HELD' ? 'RUNNING' : 'IDLE', state === 'HELD' ? cycleS - progressS : between(5, 40))
-      case 'IDLE':
-        if (random() < 0.02) return enter('OFF', between(120, 600))
-        progressS = 0
-        return enter('RUNNING', cycleS)
-      case 'RUNNING':
-        parts += 1
-        progressS = 0
-        return enter('IDLE', between(8, 60))
+  /** Lets `dtMs` milliseconds pass, at most a second: longer ones are several steps. */
+  step(dtMs: number): void {
+    this.#leftMs -= dtMs
+    this.#onForMs -= dtMs
+    if (this.#leftMs <= 0) this.#enter(followingPhase(this.#phase, this.#onForMs, this.#random))
+    else if (this.#phase === 'running' && this.#block >= this.#program.blocks.length) this.#finish()
+    const block = this.#program.blocks[this.#block]
+    const rpm = block !== undefined && (this.#phase === 'running' || this.#phase === 'held') ? block.rpm : 0
+    this.#turn(rpm, dtMs)
+    this.#line = this.#phase === 'off' ? 0 : (block?.line ?? 0)
+    this.#feed = 0
+    if (this.#phase === 'running' && block !== undefined && this.#speed === rpm) this.#run(block, dtMs)
+    const cuts = this.#feed > 0 && block !== undefined && block.loadPercent > 0
+    const load = cuts ? block.loadPercent * this.#random.between(0.9, 1.1) : this.#random.between(1, 4)
+    this.#load = this.#speed > 0 && rpm > 0 ? load : 0
+    this.#draw(dtMs)
+  }
+
+  sample() {
+    const isOn = this.#phase !== 'off'
+    return {
+      temperature: round(this.#temperature, 1),
+      spindle_speed: Math.round(this.#speed),
+      x_pos_mm: round(this.#position[0], 3),
+      y_pos_mm: round(this.#position[1], 3),
+      z_pos_mm: round(this.#position[2], 3),
+      feed_rate_actual: round(this.#feed, 1),
+      spindle_load_percent: round(this.#load, 1),
+      machine_state: stateWords[this.#phase],
+      active_program_line: this.#line,
+      total_power_kw: round(this.#power, 2),
+      controller_mode: isOn ? 'AUTOMATIC' : 'UNAVAILABLE',
+      program: this.#program.name,
+      emergency_stop: this.#fault?.code === EMERGENCY_STOP_CODE ? 'TRIGGERED' : 'ARMED',
+      feed_override_percent: this.#override,
+      part_count: this.#parts,
+      alarms: [this.#fault, this.#warning].filter((alarm) => alarm !== null),
     }
   }
 
-  const interrupt = (seconds: number) => {
-    // Rates a second of cutting: a feed hold every 10 minutes, a broken tool every 3 hours.
-    if (random() < seconds / 600) enter('HELD', between(2, 45))
-    else if (random() < seconds / 10_800) enter('ALARM', between(60, 400))
+  #enter(phase: Phase): void {
+    const random = this.#random
+    this.#phase = phase
+    this.#leftMs = lengthOf(phase, random)
+    this.#fault = phase === 'alarm' ? random.oneOf(faults) : null
+    // What an alarm interrupted is scrap: the next cycle begins anew.
+    if (phase === 'alarm' || phase === 'load' || phase === 'off') this.#rewind()
+    if (phase === 'off') this.#warning = null
+    if (phase === 'warmUp') this.#onForMs = onTime(random)
+    if (phase !== 'load') return
+    this.#override = random.next() < 0.8 ? 100 : random.oneOf([80, 90, 110])
+    if (random.next() < 0.05) this.#warning = this.#warning === null ? random.oneOf(warnings) : null
   }
 
-  const cut = (seconds: number) => {
-    const phase = (progressS / cycleS) * Math.PI * 8
-    speedRpm = Math.round(maxSpeedRpm * (0.55 + 0.25 * Math.sin(phase / 2)) + between(-12, 12))
-    feed = Math.max(50, 1_400 + 900 * Math.sin(phase) + between(-40, 40))
-    load = Math.max(3, 42 + 26 * Math.sin(phase) + between(-4, 4))
-    const travel = (feed / 60) * seconds
-    position.x = 250 + 200 * Math.sin(phase + travel / 1_000)
-    position.y = 150 + 120 * Math.cos(phase + travel / 1_000)
-    position.z = 20 + 15 * Math.sin(phase * 3)
+  #finish(): void {
+    this.#parts++
+    this.#enter('load')
   }
 
-  return {
-    id,
-    step(seconds) {
-      leftS -= seconds
-      if (state === 'RUNNING') progressS += seconds
-      if (leftS <= 0) change()
-      else if (state === 'RUNNING') interrupt(seconds)
-      if (state === 'RUNNING') cut(seconds)
-      else {
-        feed = 0
-        load = 0
-        speedRpm = state === 'HELD' ? speedRpm : 0
-        if (state === 'HELD' && speedRpm > 0) load = between(2, 4)
-      }
-      const target = speedRpm > 0 ? HOT_CELSIUS : AMBIENT_CELSIUS
-      celsius += (target - celsius) * (1 - Math.exp(-seconds / WARMING_S))
-    },
-    reading(atMs) {
-      const at = { machine_id: id, timestamp: new Date(atMs).toISOString() }
-      if (state === 'OFF') return { ...at, machine_state: words.OFF }
-      return {
-        ...at,
-        temperature: rounded(celsius, 1),
-        spindle_speed: speedRpm,
-        x_pos_mm: rounded(position.x, 3),
-        y_pos_mm: rounded(position.y, 3),
-        z_pos_mm: rounded(position.z, 3),
-        feed_rate_actual: rounded(feed, 1),
-        spindle_load_percent: rounded(load, 1),
-        machine_state: words[state],
-        active_program_line: Math.floor((progressS / cycleS) * CYCLE_LINES) * 10,
-        total_power_kw: rounded(0.9 + speedRpm / 12_000 + load * 0.14, 2),
-        controller_mode: 'AUTOMATIC',
-        program,
-        feed_override_percent: 100,
-        part_count: parts,
-        alarms: state === 'ALARM' ? [toolBreakage] : [],
-      }
-    },
+  #rewind(): void {
+    this.#block = 0
+    this.#stoodMs = 0
+  }
+
+  /** The spindle reaches its highest speed, or stands, within two seconds. */
+  #turn(rpm: number, dtMs: number): void {
+    const most = (this.#limits.maxRpm / 2) * (dtMs / SECOND)
+    const missing = rpm - this.#speed
+    this.#speed = Math.abs(missing) <= most ? rpm : this.#speed + Math.sign(missing) * most
+  }
+
+  /** One step of the block under way. What is left of the step after the block's end is lost to braking. */
+  #run(block: Block, dtMs: number): void {
+    if (dtMs === 0) return
+    if (block.standMs > 0) {
+      this.#stoodMs += dtMs
+      if (this.#stoodMs >= block.standMs) this.#advance()
+      return
+    }
+    const [x, y, z] = this.#position
+    const [toX, toY, toZ] = block.target
+    const distance = Math.hypot(toX - x, toY - y, toZ - z)
+    if (distance === 0) return this.#advance()
+    this.#feed = (block.feed * this.#override) / 100
+    const part = (this.#feed * dtMs) / MINUTE / distance
+    this.#position =
+      part < 1 ? [x + part * (toX - x), y + part * (toY - y), z + part * (toZ - z)] : [...block.target]
+    if (part >= 1) this.#advance()
+  }
+
+  #advance(): void {
+    this.#block++
+    this.#stoodMs = 0
+  }
+
+  /** Power follows from what moves; heat from power, with delay. */
+  #draw(dtMs: number): void {
+    const isOn = this.#phase !== 'off'
+    const turning = this.#speed / this.#limits.maxRpm
+    const cutting = (this.#limits.spindleKw * this.#load) / 100
+    this.#power = isOn ? 0.9 + 0.6 * turning + cutting + (this.#feed > 0 ? 0.4 : 0) : 0.04
+    const target = AMBIENT + (isOn ? 6 + 14 * turning + this.#load * 0.12 : 0)
+    this.#temperature += (target - this.#temperature) * (1 - Math.exp(-dtMs / WARMING_MS))
   }
 }
 
-function rounded(value: number, digits: number): number {
+function round(value: number, digits: number): number {
   const factor = 10 ** digits
   return Math.round(value * factor) / factor
-}
-
-/** A small seeded generator of numbers in [0, 1) (Mulberry32, public domain algorithm by Tommy Ettinger). */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
 }

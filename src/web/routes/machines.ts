@@ -6,7 +6,9 @@ import { Problem } from '../problems.ts'
 import type { Queries } from '../server.ts'
 
 export function machineRoutes(app: FastifyInstance, queries: Queries): void {
-  app.get('/api/v1/machines', { schema: { response: { 200: Type.Array(machineSchema) } } }, () => queries.machines())
+  app.get('/api/v1/machines', { schema: { response: { 200: Type.Array(machineSchema) } } }, () =>
+    queries.machines(),
+  )
 
   app.post<{ Body: NewMachine }>(
     '/api/v1/machines',
@@ -18,7 +20,11 @@ export function machineRoutes(app: FastifyInstance, queries: Queries): void {
       const machine = { id, name, location, controller_type, max_spindle_speed_rpm, axis_count }
       const registered = await queries.registerMachine(machine)
       if (registered === null) {
-        throw new Problem('machine_exists', `A machine with the id ${JSON.stringify(id)} is registered already.`, 'id')
+        throw new Problem(
+          'machine_exists',
+          `A machine with the id ${JSON.stringify(id)} is registered already.`,
+          'id',
+        )
       }
       return reply.code(201).send(registered)
     },

@@ -16,16 +16,20 @@ export function readingRoutes(app: FastifyInstance, queries: Queries): void {
     const { start_time, end_time, ...others } = request.query
     const [unknown] = Object.keys(others)
     if (unknown !== undefined) {
-      throw new Problem('invalid_parameter', `${unknown} is no parameter here; start_time and end_time are.`, unknown)
+      throw new Problem(
+        'invalid_parameter',
+        `${unknown} is no parameter here; start_time and end_time are.`,
+        unknown,
+      )
     }
-    if (request.params.id.includes('\0')) throw new Problem('invalid_parameter', 'No machine id holds U+0000.', 'id')
-    const pages = queries
-      .readings({
-        machineId: request.params.id,
-        startTime: timeOf('start_time', start_time),
-        endTime: timeOf('end_time', end_time),
-      })
-      [Symbol.asyncIterator]()
+    if (request.params.id.includes('\0'))
+      throw new Problem('invalid_parameter', 'No machine id holds U+0000.', 'id')
+    const readings = queries.readings({
+      machineId: request.params.id,
+      startTime: timeOf('start_time', start_time),
+      endTime: timeOf('end_time', end_time),
+    })
+    const pages = readings[Symbol.asyncIterator]()
     // Awaited before the headers leave, so that a database that is away is a 503 and not half an answer.
     const first = await pages.next()
     return reply.type('application/json; charset=utf-8').send(Readable.from(jsonArray(first, pages)))

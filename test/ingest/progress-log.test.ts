@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { progressLog } from '../../src/ingest/progress-log.ts'
+import { nakDelayMs } from '../../src/ingest/settle.ts'
+import type { DecodedMessage } from '../../src/pipeline-types.ts'
+import { decodeMessage } from '../../src/decode/decode-message.ts'
+import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
+
+const outcome = { kind: 'committed', stored: 1, refused: new Map() } as const
+
+function message(text: string): DecodedMessage {
+  const delivery = { sequence: 7 } as DecodedMessage['delivery']
+  return { delivery, ...decodeMessage(Buffer.from(text), receivedAtMs, defaultLimits) }
+}
+
+const good = (id: string) => message(JSON.stringify({ machine_id: id, timestamp: '2026-03-01T11:00:00Z' }))
+
+test("a machine's first line in a second is written at once, further ones are counted", () => {
+  const lines: string[] = []
+  let nowMs = 10_000
+  const log = progressLog({ info: (line) => lines.push(line), warn: (line) => lines.push(line) }, () => nowMs)
+  log.committed([good('A'), good('A'), good('B')], outcome)
+  log.committed([good('A')], outcome)
+  log.committed([good('A')], outcome)
+  nowMs = 11_000
+  log.committed([good('A')], outcome)
+  log.flush(12_000)
+  const said = 'Successfully processed and stored data for machine:'
+  assert.deepEqual(lines, [
+    `${said} A (2 readings)`,
+    `${said} B (1 reading)`,
+    `${said} A (3 readings, 2 lines held back)`,
+  ])
+})
+
+test('what was held back is said when nothing follows', () => {
+  const lines: string[] = []
+  const log = progressLog(
+    { info: (line) => lines.push(line), warn: (line) => lines.push(line) },
+    () => 10_000,
+  )
+  log.committed([good('A')], outcome)
+  log.committed([good('A')], outcome)
+  log.flush(10_900)
+  assert.equal(lines.length, 1)
+  log.flush(11_000)
+  log.flush(12_000)
+  assert.equal(lines.length, 2)
+  assert.match(lines[1] ?? '', /A \(1 reading, 1 line held back\)/)
+})
+
+test('a flood of malformed messages makes a bounded number of lines and says how many it held back', () => {
+  const lines: string[] = []
+  const log = progressLog({ info: () => undefined, warn: (line) => lines.push(line) }, () => 10_000)
+  log.committed(
+    Array.from({ length: 5_000 }, () => message('nonsense')),
+    outcome,
+  )
+  assert.equal(lines.length, 10)
+  assert.match(
+    lines[0] ?? '',
+    /^Error unmarshalling message data: the message is not JSON.*\. Message will be terminated\.$/,
+  )
+  log.flush(11_000)
+  assert.match(lines[10] ?? '', /^4990 more malformed messages/)
+})
+
+test('the delay of what is given back grows, is spread, and is bounded', () => {
+  assert.ok(nakDelayMs(0, 0) < nakDelayMs(1, 0))
+  assert.ok(nakDelayMs(3, 0) < nakDelayMs(3, 0.9))
+  assert.ok(nakDelayMs(1_000, 0.99) <= 10_000)
+})

@@ -1,0 +1,194 @@
+// The sink against the real TimescaleDB.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { decodeMessage } from '../../src/decode/decode-message.ts'
+import { settle } from '../../src/ingest/settle.ts'
+import type { DecodedMessage, WriteOutcome } from '../../src/pipeline-types.ts'
+import { readingJson } from '../../src/reading.ts'
+import { listDeadLetters } from '../../src/store/dead-letters.ts'
+import { migrate, readMigrations } from '../../src/store/migrate.ts'
+import { openPool, type Pool } from '../../src/store/pool.ts'
+import { readReadings } from '../../src/store/read-readings.ts'
+import { timescaleSink } from '../../src/store/sink.ts'
+import { defaultLimits, goldenCases, receivedAtMs } from '../golden/cases.ts'
+import { withDatabase } from '../support/embedded-database.ts'
+
+const MIGRATIONS = join(import.meta.dirname, '../../migrations')
+
+async function withStore(run: (pool: Pool) => Promise<void>): Promise<void> {
+  await withDatabase(async ({ url }) => {
+    const pool = openPool({
+      url,
+      purpose: 'ingest',
+      size: 3,
+      statementTimeoutMs: 20_000,
+      onError: () => undefined,
+    })
+    try {
+      await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
+      await run(pool)
+    } finally {
+      await pool.end()
+    }
+  })
+}
+
+interface Answered extends DecodedMessage {
+  readonly answers: string[]
+}
+
+/** A message as if delivered; it remembers how it was answered. */
+function delivered(data: Uint8Array | string, sequence: number): Answered {
+  const answers: string[] = []
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data
+  const delivery = {
+    subject: 'CNC_DATA.test',
+    data: bytes,
+    incarnation: { stream: 'CNC_DATA', createdAt: '2026-01-01T00:00:00Z' },
+    sequence,
+    receivedAtMs,
+    deliveryCount: 1,
+    ack: () => void answers.push('ack'),
+    term: () => void answers.push('term'),
+    nak: () => void answers.push('nak'),
+    working: () => undefined,
+  }
+  return { delivery, answers, ...decodeMessage(bytes, receivedAtMs, defaultLimits) }
+}
+
+function committed(outcome: WriteOutcome): WriteOutcome & { kind: 'committed' } {
+  if (outcome.kind !== 'committed') assert.fail(outcome.reason)
+  return outcome
+}
+
+async function readingsOf(pool: Pool, machineId: string): Promise<unknown[]> {
+  const all: unknown[] = []
+  for await (const page of readReadings(pool, { machineId, startTime: null, endTime: null })) {
+    all.push(...page.map((reading) => JSON.parse(readingJson(reading)) as unknown))
+  }
+  return all
+}
+
+test('every golden input is stored, refused and answered as expected', () =>
+  withStore(async (pool) => {
+    const sink = timescaleSink(pool, pool)
+    let sequence = 0
+    for (const { name, message, expected } of goldenCases()) {
+      await pool.query('TRUNCATE sensor_data; TRUNCATE dead_letters')
+      const one = delivered(message, ++sequence)
+      settle([one], committed(await sink.write([one])))
+      assert.deepEqual(one.answers, [expected.answer], name)
+      const machines = [...new Set(expected.readings.map((reading) => String(reading['machine_id'])))]
+      const stored = (await Promise.all(machines.map((id) => readingsOf(pool, id)))).flat()
+      assert.deepEqual(stored, expected.readings, name)
+      const letters = (await listDeadLetters(pool, 1_000)).toReversed()
+      assert.deepEqual(
+        letters.map(({ position, code }) => ({ position, code })),
+        expected.dead_letters,
+        name,
+      )
+    }
+  }))
+
+test('a batch that is written again, whole or in part, is stored once', () =>
+  withStore(async (pool) => {
+    const sink = timescaleSink(pool, pool)
+    const batch = Array.from({ length: 50 }, (_, i) =>
+      delivered(
+        JSON.stringify([{ machine_id: `M${i % 3}`, timestamp: '2026-03-01T11:00:00Z' }, 'bad']),
+        i + 1,
+      ),
+    )
+    assert.equal(committed(await sink.write(batch)).stored, 50)
+    assert.equal(committed(await sink.write(batch)).stored, 0)
+    assert.equal(committed(await sink.write(batch.slice(7, 20).toReversed())).stored, 0)
+    const [counts] = (
+      await pool.query(
+        'SELECT (SELECT count(*) FROM sensor_data), (SELECT count(*) FROM dead_letters) AS letters',
+      )
+    ).rows
+    assert.deepEqual(counts, { count: '50', letters: '50' })
+  }))
+
+test('rows that only the database refuses become dead letters and cost nothing else', () =>
+  withStore(async (pool) => {
+    await pool.query("ALTER TABLE sensor_data ADD CHECK (machine_state <> 'FORBIDDEN')")
+    const sink = timescaleSink(pool, pool)
+    const reading = (state: string) => ({
+      machine_id: 'M',
+      timestamp: '2026-03-01T11:00:00Z',
+      machine_state: state,
+    })
+    const batch = Array.from({ length: 1_000 }, (_, i) =>
+      delivered(JSON.stringify(reading(i === 17 || i === 801 ? 'FORBIDDEN' : 'RUNNING')), i + 1),
+    )
+    const half = delivered(JSON.stringify([reading('FORBIDDEN'), reading('RUNNING')]), 2_000)
+    const outcome = committed(await sink.write([...batch, half]))
+    settle([...batch, half], outcome)
+    assert.equal(outcome.stored, 999)
+    assert.deepEqual(
+      batch.flatMap(({ answers }, i) => (answers[0] === 'term' ? [i] : [])),
+      [17, 801],
+    )
+    assert.deepEqual(half.answers, ['ack'])
+    const letters = await listDeadLetters(pool, 10)
+    assert.deepEqual(letters.map(({ code, sequence }) => [code, sequence]).toSorted(), [
+      ['refused_by_database', 18],
+      ['refused_by_database', 2_000],
+      ['refused_by_database', 802],
+    ])
+    assert.match(letters[0]?.reason ?? '', /check constraint/)
+  }))
+
+test('two streams with the same sequences do not collide', () =>
+  withStore(async (pool) => {
+    const sink = timescaleSink(pool, pool)
+    const message = '{"machine_id":"M","timestamp":"2026-03-01T11:00:00Z"}'
+    const first = delivered(message, 1)
+    const second = delivered(message, 1)
+    const renewed = {
+      ...second,
+      delivery: { ...second.delivery, incarnation: { stream: 'CNC_DATA', createdAt: 'later' } },
+    }
+    assert.equal(committed(await sink.write([first])).stored, 1)
+    assert.equal(committed(await sink.write([renewed])).stored, 1)
+    assert.equal((await readingsOf(pool, 'M')).length, 2)
+  }))
+
+test('while the database is away a batch is to be tried again, and nothing is stored', () =>
+  withDatabase(async ({ url, kill }) => {
+    const pool = openPool({
+      url,
+      purpose: 'ingest',
+      size: 2,
+      statementTimeoutMs: 5_000,
+      onError: () => undefined,
+    })
+    try {
+      await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
+      await kill()
+      const one = delivered('not json', 1)
+      assert.equal((await timescaleSink(pool, pool).write([one])).kind, 'retry')
+    } finally {
+      await pool.end()
+    }
+  }))
+
+test('migrations run once, also when two monitors start at the same time', () =>
+  withDatabase(async ({ url }) => {
+    const open = () =>
+      openPool({ url, purpose: 'ingest', size: 1, statementTimeoutMs: 20_000, onError: () => undefined })
+    const pools = [open(), open()]
+    try {
+      const migrations = await readMigrations(MIGRATIONS)
+      const applied: string[] = []
+      await Promise.all(pools.map((pool) => migrate(pool, migrations, (name) => applied.push(name))))
+      assert.deepEqual(
+        applied.toSorted(),
+        migrations.map(({ name }) => name),
+      )
+    } finally {
+      await Promise.all(pools.map((pool) => pool.end()))
+    }
+  }))
