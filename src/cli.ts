@@ -116,7 +116,8 @@ publishing('replay', 'publish recorded readings')
           `${result.taken} readings were taken, ${result.refused} were not, ${result.problems} lines were skipped.`,
         )
         if (result.firstError !== null) say(`The first error: ${result.firstError}`)
-        return result.refused === 0 && result.problems === 0 && result.taken > 0 ? 0 : 1
+        const isWhole = result.taken === result.read && result.problems === 0 && !life.signal.aborted
+        return isWhole && result.taken > 0 ? 0 : 1
       } finally {
         bar.stop()
         await input?.remove()

@@ -36,7 +36,7 @@ export function startChild({ script, args = [], firstLine, onOutput, onLog }: Ch
   const exited = new Promise<void>((resolve) => {
     child.once('close', () => resolve())
     // A child that outlives it keeps the pipes open: the last lines get a moment, not for ever.
-    child.once('exit', () => setTimeout(resolve, LAST_LINES_MS))
+    child.once('exit', () => setTimeout(resolve, LAST_LINES_MS).unref())
     child.once('error', () => resolve())
   })
   child.stdin.on('error', () => undefined)

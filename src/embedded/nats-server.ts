@@ -11,6 +11,7 @@ import type { RunningServer, ServerPort } from './servers.ts'
 const READY_LIMIT_MS = 20_000
 const ORPHAN_LIMIT_MS = 10_000
 const MORE_PORTS = 20
+const LAST_PORT = 65_535
 const HOST = '127.0.0.1'
 
 export interface NatsOptions extends ServerPort {
@@ -31,17 +32,18 @@ export async function startNats({
   await mkdir(folder, { recursive: true })
   const configPath = join(folder, 'nats-server.conf')
   const pidPath = join(folder, 'nats-server.pid')
-  await endOrphan(pidPath, configPath)
+  await endOrphan(await readPid(pidPath), configPath)
   const chosen = await freePort(port, isPortFixed ? 0 : MORE_PORTS)
   await writeFile(configPath, await configText(binary, folder, pidPath, chosen))
   const child = startChild({
     script: join(import.meta.dirname, 'keeper.ts'),
     args: [binary, '--config', configPath],
   })
+  let pid = 0
   const stop = async () => {
     await child.stop()
     // The keeper may have been killed, and then has not ended it.
-    await endOrphan(pidPath, configPath)
+    await endOrphan(pid || (await readPid(pidPath)), configPath)
   }
   let gone = false
   void child.exited.then(() => (gone = true))
@@ -54,10 +56,11 @@ export async function startNats({
         throw new Error(`nats-server did not answer on port ${chosen}:\n${child.lastLines()}`)
       await sleep(50)
     }
+    pid = await readPid(pidPath)
     return {
       url: `nats://${HOST}:${chosen}`,
       port: chosen,
-      pid: Number(await readFile(pidPath, 'utf8')),
+      pid,
       exited: child.exited,
       stop,
     }
@@ -83,18 +86,32 @@ async function configText(binary: string, folder: string, pidPath: string, port:
 }
 
 /** A server left behind when everything else was killed at once: its files are not opened a second time. */
-async function endOrphan(pidPath: string, configPath: string): Promise<void> {
-  const pid = Number(await readFile(pidPath, 'utf8').catch(() => '0'))
+async function endOrphan(pid: number, configPath: string): Promise<void> {
   const deadline = Date.now() + ORPHAN_LIMIT_MS
   const isOurs = async () => pid > 1 && (await commandOf(pid)).includes(configPath)
-  if (await isOurs()) process.kill(pid, 'SIGTERM')
+  if (await isOurs()) send(pid, 'SIGTERM')
   while (await isOurs()) {
-    if (Date.now() > deadline) process.kill(pid, 'SIGKILL')
+    if (Date.now() > deadline) send(pid, 'SIGKILL')
     await sleep(50)
   }
 }
 
+/** 0 when there is none. */
+async function readPid(pidPath: string): Promise<number> {
+  return Number(await readFile(pidPath, 'utf8').catch(() => '0')) || 0
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It ended by itself meanwhile.
+  }
+}
+
+/** Empty when there is no such process. Slim container images have /proc and no ps, macOS has ps only. */
 async function commandOf(pid: number): Promise<string> {
+  if (process.platform === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   return promisify(execFile)('ps', ['-o', 'command=', '-p', String(pid)]).then(
     ({ stdout }) => stdout,
     () => '',
@@ -112,7 +129,7 @@ async function freePort(wanted: number, tries: number): Promise<number> {
       })
     } catch (error) {
       if ((error as { code?: string }).code !== 'EADDRINUSE') throw error
-      if (port >= wanted + tries) {
+      if (port >= Math.min(wanted + tries, LAST_PORT)) {
         const sentence = `Port ${port} is taken; set NATS_PORT to a free one, or to 0 for any.`
         throw new Error(sentence, { cause: error })
       }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -34,7 +35,7 @@ async function withPath(path: string, run: () => Promise<void>): Promise<void> {
 /** The PATH's folders without those that hold a nats-server. */
 async function pathWithoutNats(): Promise<string> {
   const folders = (process.env['PATH'] ?? '').split(delimiter)
-  const names = await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])))
+  const names = await Promise.all(folders.map((folder) => readdir(folder).catch((): string[] => [])))
   return folders.filter((_, index) => !names[index]?.includes('nats-server')).join(delimiter)
 }
 
@@ -119,3 +120,41 @@ test('a release archive without the checksum that its release publishes is refus
       server.closeAllConnections()
     }
   }))
+
+test(
+  'a release archive with the published checksum is unpacked',
+  { skip: process.platform === 'linux' ? false : 'the archive is made with tar' },
+  () =>
+    withFolder(async (folder) => {
+      const source = join(folder, 'source')
+      const server = createServer((request, response) => {
+        const name = request.url?.split('/').at(-1) ?? ''
+        if (name !== 'SHA256SUMS') {
+          const inner = name.replace('.tar.gz', '')
+          mkdirSync(join(source, inner), { recursive: true })
+          writeFileSync(join(source, inner, 'nats-server'), script('exit 0'), { mode: 0o755 })
+          execFileSync('tar', ['-czf', join(folder, name), '-C', source, inner])
+          response.end(readFileSync(join(folder, name)))
+          return
+        }
+        const archive = readdirSync(folder).find((file) => file.endsWith('.tar.gz')) ?? ''
+        const sum = createHash('sha256')
+          .update(readFileSync(join(folder, archive)))
+          .digest('hex')
+        response.end(`${'0'.repeat(64)}  another.zip\n${sum}  ${archive}\n`)
+      })
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const address = server.address()
+      const port = typeof address === 'object' ? address?.port : 0
+      const work = join(folder, 'work')
+      await mkdir(work)
+      try {
+        const binary = await fromRelease(work, never(), `http://127.0.0.1:${port}`)
+        execFileSync(binary)
+      } finally {
+        server.close()
+        server.closeAllConnections()
+      }
+    }),
+)

@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { connectToNats } from '../../src/broker/connect.ts'
 import { startNats } from '../../src/embedded/nats-server.ts'
 import { until } from '../support/monitor.ts'
-import { natsBinary, withNats } from '../support/nats.ts'
+import { isAlive, natsBinary, withNats } from '../support/nats.ts'
 
 const MODULE = new URL('../../src/embedded/nats-server.ts', import.meta.url)
 const LIMIT_MS = 15_000
@@ -35,15 +35,6 @@ async function withTakenPort<T>(run: (port: number) => Promise<T>): Promise<T> {
     return await run(typeof address === 'object' ? (address?.port ?? 0) : 0)
   } finally {
     other.close()
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
   }
 }
 

@@ -12,18 +12,10 @@ import {
 } from '../../src/embedded/servers.ts'
 import { openStateFolder } from '../../src/embedded/state-folder.ts'
 import { until } from '../support/monitor.ts'
+import { isAlive } from '../support/nats.ts'
 
 const ANY = { port: 0, isPortFixed: false }
 const LIMIT_MS = 15_000
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
 
 async function withServers(
   wanted: Pick<EmbeddedOptions, 'nats' | 'database'>,

@@ -133,11 +133,11 @@ test('rows that only the database refuses become dead letters and cost nothing e
     )
     assert.deepEqual(half.answers, ['ack'])
     const letters = await listDeadLetters(pool, 10)
-    assert.deepEqual(letters.map(({ code, sequence }) => [code, sequence]).toSorted(), [
-      ['refused_by_database', 18],
-      ['refused_by_database', 2_000],
-      ['refused_by_database', 802],
-    ])
+    assert.ok(letters.every(({ code }) => code === 'refused_by_database'))
+    assert.deepEqual(
+      letters.map(({ sequence }) => sequence).toSorted((a, b) => a - b),
+      [18, 802, 2_000],
+    )
     assert.match(letters[0]?.reason ?? '', /check constraint/)
   }))
 
@@ -157,7 +157,8 @@ test('two streams with the same sequences do not collide', () =>
   }))
 
 test('while the database is away a batch is to be tried again, and nothing is stored', () =>
-  withDatabase(async ({ url, kill }) => {
+  withDatabase(async (database) => {
+    const { url } = database
     const pool = openPool({
       url,
       purpose: 'ingest',
@@ -167,7 +168,7 @@ test('while the database is away a batch is to be tried again, and nothing is st
     })
     try {
       await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
-      await kill()
+      await database.kill()
       const one = delivered('not json', 1)
       assert.equal((await timescaleSink(pool, pool).write([one])).kind, 'retry')
     } finally {

@@ -4,6 +4,7 @@
  * Invariant: nothing is left behind, neither process nor folder, also when the test fails. The binary comes from
  * the PATH or the project's own cache, so that it is fetched once per machine.
  */
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +23,16 @@ export interface TestNats {
   restart(): Promise<void>
   /** Sends a signal (SIGKILL unless told otherwise); resolves when the server is gone, where it is to end. */
   kill(signal?: NodeJS.Signals): Promise<void>
+}
+
+/** Whether a process runs; one that has ended and was not collected yet does not. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return process.platform !== 'linux' || readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== ''
+  } catch {
+    return false
+  }
 }
 
 /** The path of a nats-server that runs; fetched into the default cache when the machine has none. */
