@@ -15,6 +15,7 @@ import { watchReadiness } from './readiness.ts'
 import { migrate, readMigrations } from './store/migrate.ts'
 import { openPool } from './store/pool.ts'
 import { apiQueries } from './store/queries.ts'
+import { setRetention } from './store/retention.ts'
 import { timescaleSink } from './store/sink.ts'
 import { createApp, listen } from './web/server.ts'
 
@@ -59,6 +60,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   const migrations = await readMigrations(join(import.meta.dirname, '..', 'migrations'))
   const applied = (name: string) => log.info(`Migration ${name} is applied`)
   await waitFor('the database', () => migrate(pools.ingest, migrations, applied), wait)
+  await setRetention(pools.ingest, config.retention.rawDays)
 
   const onState = (connected: boolean) =>
     connected ? log.info('NATS is back') : log.warn('NATS is away; the connection is tried again')

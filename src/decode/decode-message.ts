@@ -6,6 +6,7 @@
 import type { PlacedReading } from '../pipeline-types.ts'
 import type { Rejection, RejectionCode } from '../reading.ts'
 import { decodeReading, type Refusal } from './decode-reading.ts'
+import { printable } from './fields.ts'
 import { elementTexts } from './json-elements.ts'
 
 export interface DecodeLimits {
@@ -25,6 +26,7 @@ export interface Decoded {
 
 /** Rejections of one message that are kept one by one; the last one counts the rest. */
 const MAX_REJECTIONS = 100
+const MAX_PARSER_WORDS = 160
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
@@ -44,9 +46,7 @@ export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: De
   try {
     value = JSON.parse(text)
   } catch (error) {
-    const reason =
-      data.length === 0 ? 'the message is empty' : `the message is not JSON: ${(error as Error).message}`
-    return refuseAll('not_json', reason, data)
+    return refuseAll('not_json', whyNotJson(text, error as Error), data)
   }
   const window = {
     latestMs: receivedAtMs + limits.maxFutureMs,
@@ -91,6 +91,15 @@ function decodeArray(
     more: i === MAX_REJECTIONS - 1 ? refusals.length - MAX_REJECTIONS : 0,
   }))
   return { readings, rejections }
+}
+
+/** The parser quotes the message as it is, control characters and all. */
+function whyNotJson(text: string, error: Error): string {
+  if (text === '') return 'the message is empty'
+  if (text.startsWith('\ufeff')) {
+    return 'the message starts with a byte order mark (U+FEFF), which JSON does not allow (RFC 8259)'
+  }
+  return `the message is not JSON: ${printable(error.message, MAX_PARSER_WORDS)}`
 }
 
 function refuseAll(code: RejectionCode, reason: string, payload: Uint8Array): Decoded {

@@ -1,7 +1,7 @@
 // One JSON value -> one reading, or the first thing that is wrong with it.
-import { readingFields, type Reading, type ReadingValues, type RejectionCode } from '../reading.ts'
+import { readingFields, type Reading, type RejectionCode } from '../reading.ts'
 import { parseTimestamp } from '../timestamp.ts'
-import { alarmsOf, FieldError, integerOf, numberOf, shown, textOf } from './fields.ts'
+import { alarmsOf, checkText, FieldError, integerOf, numberOf, shown, textOf } from './fields.ts'
 import { extraText } from './extra.ts'
 
 export interface Refusal {
@@ -22,10 +22,13 @@ const known = new Map<string, (typeof readingFields)[number]>(
   readingFields.map((field) => [field.name, field]),
 )
 
-/** All values absent: every reading begins as this, so that all have one shape. */
-const absent = Object.fromEntries(
-  readingFields.map((field) => [field.name, null]),
-) as unknown as ReadingValues
+/** All values absent: every reading begins as a copy of this, so that all have one shape. */
+const blank = {
+  machine_id: '',
+  timestamp: '',
+  ...Object.fromEntries(readingFields.map((field) => [field.name, null])),
+  extra: null,
+} as unknown as { -readonly [Name in keyof Reading]: Reading[Name] }
 
 /** `source` is the value's JSON text, or how to get it; asked for only when numbers must be kept exactly. */
 export function decodeReading(
@@ -49,34 +52,36 @@ function readingOf(
   source: string | (() => string),
   window: TimeWindow,
 ): Reading {
-  const values: ReadingValues = { ...absent }
+  const reading = { ...blank }
   let unknownNames: string[] | null = null
   for (const name of Object.keys(value)) {
     const field = known.get(name)
     const given = value[name]
     if (field === undefined) {
-      if (name !== 'machine_id' && name !== 'timestamp' && given !== null) (unknownNames ??= []).push(name)
+      if (name === 'machine_id' || name === 'timestamp') continue
+      if (given === null) checkText('an unknown name', name)
+      else (unknownNames ??= []).push(name)
     } else if (given !== null) {
       switch (field.kind) {
         case 'number':
-          values[field.name] = numberOf(name, given)
+          reading[field.name] = numberOf(name, given)
           break
         case 'integer':
-          values[field.name] = integerOf(name, given)
+          reading[field.name] = integerOf(name, given)
           break
         case 'text':
-          values[field.name] = textOf(name, given)
+          reading[field.name] = textOf(name, given)
           break
         case 'alarms':
-          values[field.name] = alarmsOf(name, given)
+          reading[field.name] = alarmsOf(name, given)
           break
       }
     }
   }
-  const machine_id = machineIdOf(value['machine_id'])
-  const timestamp = timestampOf(value['timestamp'], window)
-  const extra = unknownNames === null ? null : extraText(value, unknownNames, source)
-  return { machine_id, timestamp, ...values, extra }
+  reading.machine_id = machineIdOf(value['machine_id'])
+  reading.timestamp = timestampOf(value['timestamp'], window)
+  if (unknownNames !== null) reading.extra = extraText(value, unknownNames, source)
+  return reading
 }
 
 function machineIdOf(given: unknown): string {
@@ -113,7 +118,7 @@ function timestampOf(given: unknown, window: TimeWindow): string {
   return parsed.text
 }
 
-/** `2 h 5 min`: the two largest units. */
+/** `2 h 5 min`: the two largest units that are not 0. */
 function duration(ms: number): string {
   const units = [
     ['d', 86_400_000],
@@ -128,7 +133,7 @@ function duration(ms: number): string {
     const amount = Math.floor(rest / size)
     rest -= amount * size
     if (amount > 0) parts.push(`${amount} ${unit}`)
-    if (parts.length === 2 || (parts.length === 1 && amount === 0)) break
+    if (parts.length === 2) break
   }
   return parts.join(' ') || '0 ms'
 }

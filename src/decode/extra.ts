@@ -1,5 +1,5 @@
 // The names this program does not know: kept as they were sent, within bounds.
-import { checkText, FieldError } from './fields.ts'
+import { checkText, FieldError, shownName } from './fields.ts'
 
 const MAX_NAMES = 64
 const MAX_BYTES = 8 * 1024
@@ -39,23 +39,23 @@ export function extraText(
 
 /** Whether JavaScript holds every number in it as it was sent. Throws FieldError for what cannot be stored. */
 function checkValue(name: string, value: unknown, depth: number): boolean {
-  if (typeof value === 'string') checkText(name, value)
+  if (typeof value === 'string') checkText(shownName(name), value)
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) {
       throw new FieldError(
         'not_finite',
-        `${name} holds a number beyond what a number can hold (IEEE 754 double)`,
+        `${shownName(name)} holds a number beyond what a number can hold (IEEE 754 double)`,
       )
     }
     return !Number.isInteger(value) || Number.isSafeInteger(value)
   }
   if (typeof value !== 'object' || value === null) return true
   if (depth > MAX_DEPTH) {
-    throw new FieldError('too_deep', `${name} is nested deeper than ${MAX_DEPTH} levels`)
+    throw new FieldError('too_deep', `${shownName(name)} is nested deeper than ${MAX_DEPTH} levels`)
   }
   let isExact = true
   for (const [key, inner] of Object.entries(value)) {
-    checkText(`a name in ${name}`, key)
+    checkText(`a name in ${shownName(name)}`, key)
     if (!checkValue(name, inner, depth + 1)) isExact = false
   }
   return isExact

@@ -73,6 +73,21 @@ function wrongType(name: string, wanted: string, given: unknown): FieldError {
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object' && value !== null) return 'an object'
-  const text = typeof value === 'number' ? String(value) : JSON.stringify(value)
-  return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS)}…`
+  return printable(typeof value === 'number' ? String(value) : JSON.stringify(value), SHOWN_CHARACTERS)
+}
+
+/** A name that the sender made up, as a person should see it. */
+export function shownName(name: string): string {
+  return printable(name, SHOWN_CHARACTERS)
+}
+
+/** On one line, whole characters, cut after `limit` UTF-16 units; what cannot be seen stands as its code. */
+export function printable(text: string, limit: number): string {
+  const cut = text.length <= limit ? text : `${text.slice(0, limit)}…`
+  return cut
+    .replace(/\p{Cs}…$/u, '…')
+    .replace(
+      /[\p{Cc}\p{Cs}\u2028\u2029\ufeff]/gu,
+      (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    )
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { publisherOn } from '../../src/broker/publisher.ts'
-import { type TestMonitor, withMonitor } from '../support/monitor.ts'
+import { type TestMonitor, until, withMonitor } from '../support/monitor.ts'
 
 /** Publishes until told to stop; remembers what the stream acknowledged. */
 async function publishUntil(
@@ -81,6 +81,36 @@ test('kill -9 of everything at once and a new start: nothing missing, nothing tw
     )
   }))
 
+test('kill -9 of the monitor alone: its servers end by themselves and a new start finds everything', () =>
+  withMonitor(async (monitor) => {
+    assert.equal((await monitor.command(['publish-test-data'])).code, 0)
+    await monitor.settled()
+    const { nats, database } = monitor.endpoints.pids
+    await monitor.stop('SIGKILL')
+    await until(
+      'both servers are gone',
+      () => ![nats, database].some((pid) => pid !== null && isAlive(pid)),
+      15_000,
+    )
+    await monitor.start()
+    assert.equal((await monitor.readings('CNC-001')).length, 1)
+  }))
+
+test('kill -9 of the database or of nats-server: the monitor starts it again and goes on', () =>
+  withMonitor(async (monitor) => {
+    const { nats, database } = monitor.endpoints.pids
+    for (const pid of [database, nats]) {
+      process.kill(pid ?? assert.fail(), 'SIGKILL')
+      await until('the monitor is ready again', async () => {
+        const answer = await fetch(`${monitor.endpoints.http}/readyz`).catch(() => null)
+        return answer?.status === 200 && !isAlive(pid ?? 0)
+      })
+      await until('a reading is taken', async () => (await monitor.command(['publish-test-data'])).code === 0)
+    }
+    await monitor.settled()
+    await until('both are stored', async () => (await monitor.readings('CNC-001')).length >= 2)
+  }))
+
 test('a second start on the same state folder names the holder and ends', () =>
   withMonitor(async (monitor) => {
     const second = await monitor.command(['serve'])
@@ -100,3 +130,12 @@ test('a port that was asked for by name and is taken ends the start with a sente
     const refused = withMonitor(async () => undefined, busy)
     await assert.rejects(refused, /is taken; set NATS_PORT to a free one/)
   }))
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
