@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -65,6 +65,38 @@ test('a nats-server that was killed is started again on the same port, with a wa
     await connection.close()
     assert.match(warnings.join('\n'), /nats-server ended/)
   }))
+
+test('a database that was killed is started again on the same port with what was committed', () =>
+  withServers({ nats: null, database: ANY }, async (servers, warnings) => {
+    const ask = async (sql: string) => {
+      const client = new pg.Client(servers.databaseUrl ?? '')
+      await client.connect()
+      return client.query(sql).finally(() => client.end())
+    }
+    await ask('CREATE TABLE kept AS SELECT 7 AS seven')
+    const killed = servers.pids().database ?? 0
+    process.kill(killed, 'SIGKILL')
+    await until('another database runs', () => servers.pids().database !== killed, LIMIT_MS)
+    assert.deepEqual((await ask('SELECT seven FROM kept')).rows, [{ seven: 7 }])
+    assert.match(warnings.join('\n'), /database ended/)
+  }))
+
+test('a start that is called off ends what it had begun', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'cnc-monitor-test-'))
+  const folder = await openStateFolder(join(home, 'state'))
+  const log = { info: () => {}, warn: () => {} }
+  try {
+    const signal = AbortSignal.timeout(300)
+    await assert.rejects(startEmbeddedServers({ folder, nats: ANY, database: ANY, log, signal }))
+    const pid = Number(await readFile(join(folder.path, 'nats', 'nats-server.pid'), 'utf8').catch(() => '0'))
+    assert.ok(pid === 0 || !isAlive(pid), 'the nats-server still runs')
+    const lock = await acquireFolderLock(join(folder.path, 'database'), { waitMs: 0 })
+    lock.release()
+  } finally {
+    folder.close()
+    await rm(home, { recursive: true, force: true })
+  }
+})
 
 for (const afterMs of [0, 220, 300, 400]) {
   test(`stop ends everything ${afterMs} ms after a server was killed, while it is started again`, () =>
