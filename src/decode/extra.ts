@@ -39,7 +39,7 @@ export function extraText(
 
 /** Whether JavaScript holds every number in it as it was sent. Throws FieldError for what cannot be stored. */
 function checkValue(name: string, value: unknown, depth: number): boolean {
-  if (typeof value === 'string') checkText(shownName(name), value)
+  if (typeof value === 'string') checkText(name, value)
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) {
       throw new FieldError(
@@ -55,7 +55,7 @@ function checkValue(name: string, value: unknown, depth: number): boolean {
   }
   let isExact = true
   for (const [key, inner] of Object.entries(value)) {
-    checkText(`a name in ${shownName(name)}`, key)
+    checkText(`a name in ${name}`, key)
     if (!checkValue(name, inner, depth + 1)) isExact = false
   }
   return isExact

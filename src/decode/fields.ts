@@ -14,6 +14,8 @@ export class FieldError extends Error {
 
 const MAX_ALARMS = 100
 const SHOWN_CHARACTERS = 60
+/** Controls, lone surrogates, line separators, the byte order mark: none is above U+FFFF. */
+const UNSEEN = /[\p{Cc}\p{Cs}\u2028\u2029\ufeff]/u
 
 export function numberOf(name: string, given: unknown): number {
   if (typeof given !== 'number') throw wrongType(name, 'a number', given)
@@ -40,9 +42,10 @@ export function textOf(name: string, given: unknown): string {
 
 /** Refuses what PostgreSQL's text cannot hold. */
 export function checkText(name: string, text: string): void {
-  if (text.includes('\0')) throw new FieldError('bad_text', `${name} holds the character U+0000`)
-  if (!text.isWellFormed())
-    throw new FieldError('bad_text', `${name} holds half of a character (a lone surrogate)`)
+  if (text.includes('\0')) throw new FieldError('bad_text', `${shownName(name)} holds the character U+0000`)
+  if (!text.isWellFormed()) {
+    throw new FieldError('bad_text', `${shownName(name)} holds half of a character (a lone surrogate)`)
+  }
 }
 
 export function alarmsOf(name: string, given: unknown): readonly Alarm[] {
@@ -78,16 +81,18 @@ export function shown(value: unknown): string {
 
 /** A name that the sender made up, as a person should see it. */
 export function shownName(name: string): string {
-  return printable(name, SHOWN_CHARACTERS)
+  return name === '' ? '""' : printable(name, SHOWN_CHARACTERS)
 }
 
-/** On one line, whole characters, cut after `limit` UTF-16 units; what cannot be seen stands as its code. */
+/** On one line, whole characters, cut at `limit` UTF-16 units; what cannot be seen stands as its code. */
 export function printable(text: string, limit: number): string {
-  const cut = text.length <= limit ? text : `${text.slice(0, limit)}…`
-  return cut
-    .replace(/\p{Cs}…$/u, '…')
-    .replace(
-      /[\p{Cc}\p{Cs}\u2028\u2029\ufeff]/gu,
-      (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    )
+  let out = ''
+  for (const character of text) {
+    const part = UNSEEN.test(character)
+      ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+      : character
+    if (out.length + part.length > limit) return `${out}…`
+    out += part
+  }
+  return out
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import pg from 'pg'
 import { connectToNats } from '../../src/broker/connect.ts'
+import { acquireFolderLock } from '../../src/embedded/folder-lock.ts'
 import {
   startEmbeddedServers,
   type EmbeddedOptions,
@@ -71,7 +72,11 @@ test('a database that was killed is started again on the same port with what was
     const ask = async (sql: string) => {
       const client = new pg.Client(servers.databaseUrl ?? '')
       await client.connect()
-      return client.query(sql).finally(() => client.end())
+      try {
+        return await client.query(sql)
+      } finally {
+        await client.end()
+      }
     }
     await ask('CREATE TABLE kept AS SELECT 7 AS seven')
     const killed = servers.pids().database ?? 0
