@@ -24,16 +24,16 @@ test('case A: a published reading is logged, stored once and given back as it wa
     assert.ok(Math.abs(Date.parse(String(timestamp)) - Date.now()) < 60_000)
     assert.deepEqual(values, {
       machine_id: 'CNC-001',
-      temperature: 42.5,
+      temperature: 65.5,
       spindle_speed: 12000,
-      x_pos_mm: 100.25,
-      y_pos_mm: -50.125,
-      z_pos_mm: 12.75,
-      feed_rate_actual: 1500.5,
-      spindle_load_percent: 63.2,
+      x_pos_mm: 150.25,
+      y_pos_mm: 75.5,
+      z_pos_mm: -25.125,
+      feed_rate_actual: 1500,
+      spindle_load_percent: 42.5,
       machine_state: 'RUNNING',
-      active_program_line: 1042,
-      total_power_kw: 7.35,
+      active_program_line: 1234,
+      total_power_kw: 8.75,
     })
   }))
 
