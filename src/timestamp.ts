@@ -17,9 +17,53 @@ const RFC3339 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:([Zz])|([+-])(\d{2}):(\d{2}))$/
 const MINUTE_MS = 60_000
 
+/**
+ * The usual form, `YYYY-MM-DDTHH:MM:SS.ffffffZ` that ends in no needless zero, is its own result: nothing is cut
+ * out of it. null: not that form, or something is odd; then the whole rule decides.
+ */
+function parseUsual(text: string): ParsedTimestamp | null {
+  const end = text.length - 1
+  if (end < 21 || end > 26 || text.charCodeAt(end) !== 0x5a || text.charCodeAt(end - 1) === 0x30) return null
+  if (text.charCodeAt(4) !== 0x2d || text.charCodeAt(7) !== 0x2d || text.charCodeAt(10) !== 0x54) return null
+  if (text.charCodeAt(13) !== 0x3a || text.charCodeAt(16) !== 0x3a || text.charCodeAt(19) !== 0x2e)
+    return null
+  const year = digits(text, 0, 2) * 100 + digits(text, 2, 2)
+  const month = digits(text, 5, 2)
+  const day = digits(text, 8, 2)
+  const hour = digits(text, 11, 2)
+  const minute = digits(text, 14, 2)
+  const second = digits(text, 17, 2)
+  const micros = digits(text, 20, end - 20)
+  // A single "not a digit" makes its number NaN, and every comparison with NaN is false.
+  if (!(year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= daysOf(year, month))) return null
+  if (!(hour <= 23 && minute <= 59 && second <= 59 && micros >= 0)) return null
+  const ms = Math.floor(micros / (POWERS[end - 20] ?? 1))
+  return { ok: true, text, ms: Date.UTC(year, month - 1, day, hour, minute, second) + padded(ms, end - 20) }
+}
+
+/** What a fraction's number is divided by to leave its first three digits. */
+const POWERS = [1, 1, 1, 1, 10, 100, 1000]
+
+function padded(ms: number, length: number): number {
+  return length === 1 ? ms * 100 : length === 2 ? ms * 10 : ms
+}
+
+/** NaN when one of them is no digit. */
+function digits(text: string, start: number, length: number): number {
+  let value = 0
+  for (let i = start; i < start + length; i++) {
+    const digit = text.charCodeAt(i) - 0x30
+    if (digit < 0 || digit > 9) return NaN
+    value = value * 10 + digit
+  }
+  return value
+}
+
 /** Parses one timestamp. A leap second (:60) is refused: the calendar here has none to keep it in. */
 export function parseTimestamp(text: string): ParsedTimestamp {
-  const match = text.length <= 64 ? RFC3339.exec(text) : null
+  const usual = parseUsual(text)
+  if (usual !== null) return usual
+  const match = RFC3339.exec(text)
   if (match === null) return { ok: false, reason: whyNot(text) }
   const year = Number(match[1])
   const month = Number(match[2])
@@ -80,6 +124,9 @@ function trimZeros(digits: string): string {
 }
 
 function whyNot(text: string): string {
+  if (/^\d{4}-\d{2}-\d{2} \d{2}:\d{2}/.test(text)) {
+    return 'a T must stand between date and time, as in 2026-03-01T12:00:00Z'
+  }
   if (/^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?$/.test(text)) {
     return 'it has no offset; end it with Z, or with an offset such as +01:00'
   }

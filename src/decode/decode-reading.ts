@@ -109,11 +109,17 @@ function timestampOf(given: unknown, window: TimeWindow): string {
   if (!parsed.ok) throw new FieldError('bad_timestamp', `timestamp ${shown(given)}: ${parsed.reason}`)
   if (parsed.ms > window.latestMs) {
     const by = duration(parsed.ms - window.receivedAtMs)
-    throw new FieldError('in_the_future', `timestamp ${given} lies ${by} after the message was received`)
+    throw new FieldError(
+      'in_the_future',
+      `timestamp ${shown(given)} lies ${by} after the message was received`,
+    )
   }
   if (parsed.ms < window.earliestMs) {
     const by = duration(window.receivedAtMs - parsed.ms)
-    throw new FieldError('too_old', `timestamp ${given} lies ${by} back, longer than readings are kept`)
+    throw new FieldError(
+      'too_old',
+      `timestamp ${shown(given)} lies ${by} back, longer than readings are kept`,
+    )
   }
   return parsed.text
 }
