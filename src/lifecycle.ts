@@ -82,21 +82,19 @@ export function startLifecycle({ deadlineMs, say }: LifecycleOptions): Lifecycle
   }
 }
 
+export interface WaitOptions {
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+  readonly onFailure?: (sentence: string) => void
+  /** Says which failures waiting does not mend. */
+  readonly isFinal?: (error: unknown) => boolean
+}
+
 /**
  * Calls `attempt` until it succeeds, with a pause between. Throws when `signal` aborts, or after `timeoutMs`
  * with a sentence that says what was waited for and why the last attempt failed.
  */
-export async function waitFor<T>(
-  what: string,
-  attempt: () => Promise<T>,
-  options: {
-    readonly timeoutMs: number
-    readonly signal: AbortSignal
-    readonly onFailure?: (sentence: string) => void
-    /** Says which failures waiting does not mend. */
-    readonly isFinal?: (error: unknown) => boolean
-  },
-): Promise<T> {
+export async function waitFor<T>(what: string, attempt: () => Promise<T>, options: WaitOptions): Promise<T> {
   const deadline = Date.now() + options.timeoutMs
   for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, 2_000)) {
     options.signal.throwIfAborted()

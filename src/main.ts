@@ -1,5 +1,4 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
-import { join } from 'node:path'
 import { connectToNats } from './broker/connect.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
 import { declareStream } from './broker/stream.ts'
@@ -12,10 +11,8 @@ import { progressLog } from './ingest/progress-log.ts'
 import { waitFor, type Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { watchReadiness } from './readiness.ts'
-import { migrate, readMigrations } from './store/migrate.ts'
-import { openPool } from './store/pool.ts'
+import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
-import { setRetention } from './store/retention.ts'
 import { timescaleSink } from './store/sink.ts'
 import { createApp, listen } from './web/server.ts'
 
@@ -41,26 +38,18 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     isFinal: (error: unknown) => error instanceof UsageError,
   }
 
-  const open = (purpose: 'ingest' | 'ready' | 'api', size: number) => {
-    const pool = openPool({
+  const store = await openStore(
+    {
       url: servers.databaseUrl,
-      purpose,
-      size,
+      writers: config.ingest.batchesInFlight,
+      apiConnections: config.database.poolSize,
       statementTimeoutMs: config.database.statementTimeoutMs,
-      onError: (error) => log.warn(`A connection to the database was lost: ${sentenceOf(error)}`),
-    })
-    life.onStop(`the database connections (${purpose})`, () => pool.end())
-    return pool
-  }
-  const pools = {
-    ingest: open('ingest', config.ingest.batchesInFlight + 1),
-    ready: open('ready', 1),
-    api: open('api', config.database.poolSize),
-  }
-  const migrations = await readMigrations(join(import.meta.dirname, '..', 'migrations'))
-  const applied = (name: string) => log.info(`Migration ${name} is applied`)
-  await waitFor('the database', () => migrate(pools.ingest, migrations, applied), wait)
-  await setRetention(pools.ingest, config.retention.rawDays)
+      retentionDays: config.retention.rawDays,
+      wait,
+    },
+    life,
+    log,
+  )
 
   const onState = (connected: boolean) =>
     connected ? log.info('NATS is back') : log.warn('NATS is away; the connection is tried again')
@@ -83,7 +72,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   const declare = () => declareStream(nats, declaration, (sentence) => log.warn(sentence))
   await waitFor(`the stream ${stream}`, declare, wait)
 
-  const sink = timescaleSink(pools.ingest, pools.ready)
+  const sink = timescaleSink(store.ingest, store.ready)
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)
   life.onStop('the log of progress', () => {
@@ -121,10 +110,10 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   life.onStop('the pipeline', () => running.catch(() => undefined))
 
   const readiness = watchReadiness(
-    { database: () => pools.ready.query('SELECT 1'), broker: () => nats.rtt() },
+    { database: () => store.ready.query('SELECT 1'), broker: () => nats.rtt() },
     signal,
   )
-  const app = createApp({ queries: apiQueries(pools.api), readiness, log })
+  const app = createApp({ queries: apiQueries(store.api), readiness, log })
   life.onStop('the HTTP server', () => app.close())
   const tries = explicit.has('http.port') ? 0 : PORT_TRIES
   const http = await listen(app, config.http.host, config.http.port, tries)
