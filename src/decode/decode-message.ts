@@ -5,7 +5,7 @@
 // is odd.
 import type { PlacedReading } from '../pipeline-types.ts'
 import type { Rejection, RejectionCode } from '../reading.ts'
-import { decodeReading, type Refusal } from './decode-reading.ts'
+import { decodeReading, type Refusal, type TimeWindow } from './decode-reading.ts'
 import { printable } from './fields.ts'
 import { elementTexts } from './json-elements.ts'
 
@@ -48,11 +48,7 @@ export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: De
   } catch (error) {
     return refuseAll('not_json', whyNotJson(text, error as Error), data)
   }
-  const window = {
-    latestMs: receivedAtMs + limits.maxFutureMs,
-    earliestMs: limits.maxAgeMs === null ? -Infinity : receivedAtMs - limits.maxAgeMs,
-    receivedAtMs,
-  }
+  const window = timeWindow(receivedAtMs, limits)
   if (!Array.isArray(value)) {
     const result = decodeReading(value, text, window)
     return 'machine_id' in result
@@ -67,11 +63,15 @@ export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: De
   return decodeArray(value, text, window)
 }
 
-function decodeArray(
-  values: readonly unknown[],
-  text: string,
-  window: Parameters<typeof decodeReading>[2],
-): Decoded {
+export function timeWindow(receivedAtMs: number, limits: DecodeLimits): TimeWindow {
+  return {
+    receivedAtMs,
+    latestMs: receivedAtMs + limits.maxFutureMs,
+    earliestMs: limits.maxAgeMs === null ? -Infinity : receivedAtMs - limits.maxAgeMs,
+  }
+}
+
+function decodeArray(values: readonly unknown[], text: string, window: TimeWindow): Decoded {
   const readings: PlacedReading[] = []
   const refusals: { position: number; refusal: Refusal }[] = []
   // The source of each element: only what was refused, or holds odd numbers, needs it.
