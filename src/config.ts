@@ -54,6 +54,7 @@ export const configSchema = Type.Object({
     batchAgeMs: count('BATCH_MAX_AGE_MS', 20, 10_000, 'longest a reading waits for its batch to fill'),
     batchesInFlight: count('BATCHES_IN_FLIGHT', 2, 16, 'batches being written at once'),
     prefetchMessages: count('PREFETCH_MESSAGES', 8_192, 100_000, 'messages fetched ahead of decoding'),
+    prefetchBytes: count('PREFETCH_BYTES', 16 * 2 ** 20, 2 ** 30, 'bytes fetched ahead of decoding'),
     monitors: count('MONITORS', 4, 64, 'monitors that may share the consumer; sizes max_ack_pending'),
   }),
   limits: Type.Object({

@@ -3,7 +3,7 @@ import { connectToNats } from './broker/connect.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
 import { declareStream } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
-import { decodeMessage } from './decode/decode-message.ts'
+import { messageDecoder } from './decode/message-decoder.ts'
 import { startServers } from './embedded/start.ts'
 import { sentenceOf, UsageError } from './errors.ts'
 import { runPipeline } from './ingest/pipeline.ts'
@@ -71,8 +71,13 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   }
   const declare = () => declareStream(nats, declaration, (sentence) => log.warn(sentence))
   await waitFor(`the stream ${stream}`, declare, wait)
+  const prefetch = {
+    messages: prefetchMessages,
+    // A request must have room for the largest message the stream can hold.
+    bytes: Math.max(config.ingest.prefetchBytes, 4 * config.limits.payloadBytes),
+  }
 
-  const sink = timescaleSink(store.ingest, store.ready)
+  const sink = timescaleSink({ pool: store.ingest, ready: store.ready, copies: store.copies })
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)
   life.onStop('the log of progress', () => {
@@ -87,9 +92,9 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   }
   const running = runPipeline(
     {
-      source: deliveriesOf(nats, { stream, consumer, prefetchMessages, declare }),
+      source: deliveriesOf(nats, { stream, consumer, prefetch, declare }),
       sink,
-      decode: (delivery) => ({ delivery, ...decodeMessage(delivery.data, delivery.receivedAtMs, limits) }),
+      decode: messageDecoder(limits),
       limits: {
         messages: batchMessages,
         readings: config.ingest.batchReadings,

@@ -21,7 +21,7 @@ export interface Delivery {
   readonly incarnation: StreamIncarnation
   /** Sequence in the stream, from 1. */
   readonly sequence: number
-  /** When the stream received the message: milliseconds since 1970, with a fraction. */
+  /** When the stream received the message: milliseconds since 1970, with a fraction to the microsecond. */
   readonly receivedAtMs: number
   /** 1 the first time; more when it was delivered before. */
   readonly deliveryCount: number
@@ -38,11 +38,12 @@ export interface Delivery {
 /** Where deliveries come from. */
 export interface Source {
   /**
-   * Opens the flow. Pulls only as fast as the iterator is read. Aborting `signal` ends the iterator without an
-   * error and gives back what was fetched but not yet handed out. Throws when the flow cannot go on (the
-   * server is away, the consumer is gone); the caller may open it again.
+   * Opens the flow: bursts of what had arrived together, oldest first, never empty. Pulls only as fast as the
+   * iterator is read. Aborting `signal` ends the iterator without an error and gives back what was fetched but
+   * not yet handed out. Throws when the flow cannot go on (the server is away, the consumer is gone); the caller
+   * may open it again.
    */
-  take(signal: AbortSignal): AsyncIterable<Delivery>
+  take(signal: AbortSignal): AsyncIterable<readonly Delivery[]>
   /** Resolves when everything answered so far has left for the server. */
   flush(): Promise<void>
 }
@@ -83,6 +84,8 @@ export type WriteOutcome =
       readonly stored: number
       /** Readings the store itself refused; each is committed as a dead letter. */
       readonly refused: ReadonlyMap<DecodedMessage, readonly Rejection[]>
+      /** Messages of which nothing was stored, though the rest of the batch was; give them back. */
+      readonly postponed: ReadonlyMap<DecodedMessage, string>
     }
   | { readonly kind: 'retry'; readonly reason: string }
   | { readonly kind: 'fatal'; readonly reason: string }

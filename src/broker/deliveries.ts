@@ -1,98 +1,258 @@
-// The pull consumer as a Source: an iterable of deliveries with back-pressure.
+// The pull consumer as a Source: bursts of deliveries with back-pressure.
 //
-// Invariant: a delivery belongs to the incarnation of the stream under which it was taken. The client goes on
-// silently when a consumer was deleted and made anew, so a consumer sequence that does not rise ends the flow.
-import { jetstream, type JsMsg } from '@nats-io/jetstream'
+//   flowing --(connection lost, consumer gone or silent, stream made anew)--> broken: the iterator throws
+//   flowing --(abort)--> draining --> ended: what was fetched and not handed out is given back
+//
+// Invariant: a delivery belongs to the incarnation of the stream under which it was taken. A consumer that was
+// made anew counts from 1 again, so a consumer sequence that does not rise breaks the flow.
+//
+// The requests are made here and not by the client library's `consume`: its callback form asks for more
+// whether or not anybody takes what came, and its iterator form costs a promise a message (docs/performance.md).
+import {
+  createInbox,
+  type Msg,
+  type QueuedIterator,
+  type Status,
+  type Subscription,
+} from '@nats-io/transport-node'
 import type { Delivery, Source, StreamIncarnation } from '../pipeline-types.ts'
+import { type AckReply, AckReplyReader } from './ack-reply.ts'
 import type { NatsConnection } from './connect.ts'
+import { type Amount, PullWindow } from './pull-window.ts'
 
 export interface DeliveriesOptions {
   readonly stream: string
   readonly consumer: string
-  readonly prefetchMessages: number
+  /** Fetched ahead of who takes it, at most. `bytes` must hold twice the largest message. */
+  readonly prefetch: Amount
   /** Declares stream and consumer where they are missing and says which incarnation it is. */
   readonly declare: () => Promise<StreamIncarnation>
 }
 
+const NANOS_PER_MS = 1_000_000
+const REQUEST_EXPIRES_MS = 30_000
+const HEARTBEAT_MS = 5_000
+/** Two heartbeats and a half missing: the consumer is gone, or moved, and nobody said so. */
+const SILENCE_LIMIT_MS = 12_500
+
 export function deliveriesOf(connection: NatsConnection, options: DeliveriesOptions): Source {
   return {
-    take: (signal) => take(connection, options, signal),
+    async *take(signal) {
+      const incarnation = await options.declare()
+      if (!signal.aborted) yield* new PullFlow(connection, options, incarnation).bursts(signal)
+    },
     flush: async () => {
       if (!connection.isClosed()) await connection.flush()
     },
   }
 }
 
-async function* take(
-  connection: NatsConnection,
-  options: DeliveriesOptions,
-  signal: AbortSignal,
-): AsyncGenerator<Delivery, void, undefined> {
-  const incarnation = await options.declare()
-  const consumer = await jetstream(connection).consumers.get(options.stream, options.consumer)
-  if (signal.aborted) return
-  const messages = await consumer.consume({
-    max_messages: options.prefetchMessages,
-    idle_heartbeat: 5_000,
-    expires: 30_000,
-    abort_on_missing_resource: true,
-  })
-  const stop = () => messages.stop()
-  signal.addEventListener('abort', stop, { once: true })
-  let lastConsumerSequence = 0
-  try {
-    for await (const message of messages) {
-      if (signal.aborted) {
-        message.nak()
-        continue
+class PullFlow {
+  readonly #connection: NatsConnection
+  readonly #request: string
+  readonly #inbox = createInbox()
+  readonly #incarnation: StreamIncarnation
+  readonly #window: PullWindow
+  readonly #replies = new AckReplyReader()
+  readonly #consumer: string
+  #arrived: JetStreamDelivery[] = []
+  #lastConsumerSequence = 0
+  #heardAtMs = performance.now()
+  #broken: Error | null = null
+  #wake: (() => void) | null = null
+
+  constructor(connection: NatsConnection, options: DeliveriesOptions, incarnation: StreamIncarnation) {
+    this.#connection = connection
+    this.#consumer = options.consumer
+    this.#request = `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${options.consumer}`
+    this.#incarnation = incarnation
+    this.#window = new PullWindow(options.prefetch)
+  }
+
+  async *bursts(signal: AbortSignal): AsyncGenerator<readonly Delivery[], void, undefined> {
+    const subscription = this.#connection.subscribe(this.#inbox, {
+      callback: (error, message) => {
+        if (error) this.#break(error)
+        else this.#take(message)
+      },
+    })
+    const statuses = this.#connection.status() as QueuedIterator<Status>
+    void this.#followConnection(statuses)
+    const watching = setInterval(() => this.#watchSilence(), HEARTBEAT_MS)
+    const wake = () => this.#wake?.()
+    signal.addEventListener('abort', wake)
+    try {
+      this.#ask()
+      while (!signal.aborted) {
+        if (this.#arrived.length > 0) {
+          const burst = this.#arrived
+          this.#arrived = []
+          yield burst
+          this.#window.handedOut()
+          this.#ask()
+        } else if (this.#broken !== null) {
+          throw this.#broken
+        } else {
+          await new Promise<void>((resolve) => (this.#wake = resolve))
+        }
       }
-      const info = message.info
-      if (info.deliverySequence <= lastConsumerSequence) {
-        throw new Error(`the consumer ${options.consumer} was made anew`)
-      }
-      lastConsumerSequence = info.deliverySequence
-      yield new JetStreamDelivery(message, incarnation)
+    } finally {
+      signal.removeEventListener('abort', wake)
+      clearInterval(watching)
+      statuses.stop()
+      await this.#drain(subscription)
     }
-  } finally {
-    signal.removeEventListener('abort', stop)
-    messages.stop()
+  }
+
+  /** Asks for as much as is free; without a connection there is nobody to ask, and the flow is about to break. */
+  #ask(): void {
+    const amount = this.#connection.isClosed() ? null : this.#window.next()
+    if (amount === null) return
+    const request = {
+      batch: amount.messages,
+      max_bytes: amount.bytes,
+      expires: REQUEST_EXPIRES_MS * NANOS_PER_MS,
+      idle_heartbeat: HEARTBEAT_MS * NANOS_PER_MS,
+    }
+    this.#connection.publish(this.#request, JSON.stringify(request), { reply: this.#inbox })
+  }
+
+  #take(message: Msg): void {
+    this.#heardAtMs = performance.now()
+    if (message.reply === undefined || message.reply === '') {
+      this.#status(message)
+      this.#ask()
+    } else {
+      this.#deliver(message, message.reply)
+    }
+    if (this.#arrived.length > 0 || this.#broken !== null) this.#wake?.()
+  }
+
+  #deliver(message: Msg, reply: string): void {
+    let said: AckReply
+    try {
+      said = this.#replies.read(reply)
+    } catch (error) {
+      return this.#break(error as Error)
+    }
+    if (said.consumerSequence <= this.#lastConsumerSequence) {
+      // Not answered here: it belongs to another incarnation, and comes back to the flow that knows it.
+      return this.#break(new Error(`the consumer ${this.#consumer} was made anew`))
+    }
+    this.#lastConsumerSequence = said.consumerSequence
+    this.#window.arrived(message.data.length + reply.length)
+    this.#arrived.push(new JetStreamDelivery(this.#connection, message, reply, said, this.#incarnation))
+  }
+
+  /** A message without a reply subject speaks of a request (ADR-13 and ADR-37). */
+  #status(message: Msg): void {
+    const { code = 0, description = '' } = message.headers ?? {}
+    const left = (name: string) => Number(message.headers?.get(name) ?? 0)
+    if (code === 100) return // a heartbeat
+    const isOver =
+      code === 408 || code === 404 || (code === 409 && /max ?bytes|max ?batch|expires/i.test(description))
+    if (isOver) {
+      this.#window.ended({ messages: left('Nats-Pending-Messages'), bytes: left('Nats-Pending-Bytes') })
+    } else if (code === 503) {
+      this.#break(new Error('JetStream does not answer'))
+    } else {
+      this.#break(new Error(`the consumer ${this.#consumer} ended the flow: ${description || code}`))
+    }
+  }
+
+  #break(error: Error): void {
+    this.#broken ??= error
+    this.#wake?.()
+  }
+
+  #watchSilence(): void {
+    const silentMs = performance.now() - this.#heardAtMs
+    if (this.#window.isWaiting && silentMs > SILENCE_LIMIT_MS) {
+      this.#break(new Error(`the consumer ${this.#consumer} was silent for ${Math.round(silentMs / 1000)} s`))
+    }
+  }
+
+  /** A server that restarts has forgotten the requests. */
+  async #followConnection(statuses: QueuedIterator<Status>): Promise<void> {
+    for await (const { type } of statuses) {
+      if (type === 'disconnect' || type === 'close') this.#break(new Error('the connection to NATS was lost'))
+    }
+  }
+
+  /** Ends the requests, waits for what was on its way, and gives back all that nobody took. */
+  async #drain(subscription: Subscription): Promise<void> {
+    await Promise.race([
+      subscription.drain().catch(() => undefined),
+      new Promise((resolve) => setTimeout(resolve, DRAIN_LIMIT_MS).unref()),
+    ])
+    if (!subscription.isClosed()) subscription.unsubscribe()
+    if (this.#connection.isClosed()) return
+    for (const delivery of this.#arrived) delivery.nak(0)
   }
 }
 
-/** One object a message: the client's own message answers at most once, whatever is called. */
+const DRAIN_LIMIT_MS = 2_000
+
+const answers = new TextEncoder()
+const ACK = answers.encode('+ACK')
+const TERM = answers.encode('+TERM')
+const WORKING = answers.encode('+WPI')
+const NAK = answers.encode('-NAK')
+
+/** One message. Answers by the words of ADR-15; whatever is called, one of them is final. */
 class JetStreamDelivery implements Delivery {
-  readonly subject: string
   readonly data: Uint8Array
   readonly incarnation: StreamIncarnation
   readonly sequence: number
   readonly receivedAtMs: number
   readonly deliveryCount: number
-  readonly #message: JsMsg
+  readonly #connection: NatsConnection
+  readonly #message: Msg
+  readonly #reply: string
+  #isAnswered = false
 
-  constructor(message: JsMsg, incarnation: StreamIncarnation) {
-    const info = message.info
-    this.subject = message.subject
+  constructor(
+    connection: NatsConnection,
+    message: Msg,
+    reply: string,
+    said: AckReply,
+    incarnation: StreamIncarnation,
+  ) {
     this.data = message.data
     this.incarnation = incarnation
-    this.sequence = info.streamSequence
-    this.receivedAtMs = info.timestampNanos / 1e6
-    this.deliveryCount = info.deliveryCount
+    this.sequence = said.streamSequence
+    this.receivedAtMs = said.receivedAtMs
+    this.deliveryCount = said.deliveries
+    this.#connection = connection
     this.#message = message
+    this.#reply = reply
+  }
+
+  get subject(): string {
+    return this.#message.subject
   }
 
   ack(): void {
-    this.#message.ack()
+    this.#answer(ACK)
   }
 
   term(): void {
-    this.#message.term()
+    this.#answer(TERM)
   }
 
   nak(delayMs: number): void {
-    this.#message.nak(Math.round(delayMs))
+    const delay = Math.round(delayMs)
+    this.#answer(delay > 0 ? answers.encode(`-NAK {"delay":${delay * NANOS_PER_MS}}`) : NAK)
   }
 
   working(): void {
-    this.#message.working()
+    if (!this.#isAnswered && !this.#connection.isClosed()) this.#connection.publish(this.#reply, WORKING)
+  }
+
+  /** An answer that cannot be sent any more is none: the stream delivers the message again. */
+  #answer(word: Uint8Array): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
+    if (!this.#connection.isClosed()) this.#connection.publish(this.#reply, word)
   }
 }

@@ -104,14 +104,15 @@ async function takeUntilInterrupted(
 
   let reason = 'the flow of messages ended'
   try {
-    for await (const delivery of source.take(AbortSignal.any([signal, interruption.signal]))) {
-      open.add(decode(delivery))
-      if (open.isFull(limits)) {
-        while (inFlight.size >= batchesInFlight) await Promise.race(inFlight)
-        if (open.isFull(limits)) send()
-      } else {
-        timer ??= setTimeout(sendWhenDue, limits.ageMs)
+    for await (const burst of source.take(AbortSignal.any([signal, interruption.signal]))) {
+      for (const delivery of burst) {
+        open.add(decode(delivery))
+        if (open.isFull(limits)) {
+          while (inFlight.size >= batchesInFlight) await Promise.race(inFlight)
+          if (open.isFull(limits)) send()
+        }
       }
+      if (!open.isEmpty()) timer ??= setTimeout(sendWhenDue, limits.ageMs)
     }
   } catch (error) {
     reason = sentenceOf(error)

@@ -3,8 +3,10 @@
 // Invariant: the first line for a machine in any second is never held back. Further ones in that second are,
 // and so are malformed messages beyond a number a second; a later line says how many.
 import type { DecodedMessage, WriteOutcome } from '../pipeline-types.ts'
+import type { Rejection } from '../reading.ts'
 
 const MALFORMED_LINES_PER_SECOND = 10
+const NONE: readonly Rejection[] = []
 
 export interface Lines {
   info(line: string): void
@@ -69,10 +71,12 @@ export function progressLog(lines: Lines, clock: () => number = Date.now): Progr
     committed(batch, outcome) {
       const second = Math.floor(clock() / 1000)
       const perMachine = new Map<string, number>()
+      const { refused: refusals, postponed } = outcome
+      const isPlain = refusals.size === 0 && postponed.size === 0
       for (const message of batch) {
-        const byDatabase = outcome.refused.get(message) ?? []
-        const rejections = [...message.rejections, ...byDatabase]
-        const [first] = rejections
+        if (!isPlain && postponed.has(message)) continue
+        const byDatabase = (isPlain ? undefined : refusals.get(message)) ?? NONE
+        const first = message.rejections[0] ?? byDatabase[0]
         if (first !== undefined) {
           const isTerminated = message.readings.length === byDatabase.length
           refused(
@@ -82,9 +86,8 @@ export function progressLog(lines: Lines, clock: () => number = Date.now): Progr
             second,
           )
         }
-        const refusedPositions = new Set(byDatabase.map((rejection) => rejection.position))
         for (const { position, reading } of message.readings) {
-          if (refusedPositions.has(position)) continue
+          if (byDatabase.some((rejection) => rejection.position === position)) continue
           perMachine.set(reading.machine_id, (perMachine.get(reading.machine_id) ?? 0) + 1)
         }
       }

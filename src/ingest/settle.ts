@@ -1,14 +1,20 @@
 // The answers to a batch. Called only after the commit, or when the batch is given up.
 import type { DecodedMessage, WriteOutcome } from '../pipeline-types.ts'
 
-/** Acks what carried a reading that is stored now; terms what carried none. */
+/** Acks what carried a reading that is stored now, terms what carried none, gives back what was postponed. */
 export function settle(
   batch: readonly DecodedMessage[],
   outcome: WriteOutcome & { kind: 'committed' },
 ): void {
+  const { refused, postponed } = outcome
+  const isPlain = refused.size === 0 && postponed.size === 0
   for (const message of batch) {
-    const refused = outcome.refused.get(message)?.length ?? 0
-    if (message.readings.length > refused) message.delivery.ack()
+    if (!isPlain && postponed.has(message)) {
+      message.delivery.nak(nakDelayMs(message.delivery.deliveryCount, Math.random()))
+      continue
+    }
+    const refusedReadings = isPlain ? 0 : (refused.get(message)?.length ?? 0)
+    if (message.readings.length > refusedReadings) message.delivery.ack()
     else message.delivery.term()
   }
 }

@@ -1,12 +1,12 @@
 // Which machines are known to be in the table, so that the hot path asks about each of them once.
-import type { ReadingRow } from './insert-readings.ts'
+import type { DecodedMessage } from '../pipeline-types.ts'
 
 /** Ids remembered at most; past it all are forgotten and asked about once more. */
 const LIMIT = 100_000
 
 export interface HeardMachines {
-  /** The rows' machines that are not known yet, sorted: every writer locks them in the same order. */
-  unheard(rows: readonly ReadingRow[]): string[]
+  /** The messages' machines that are not known yet, sorted: every writer locks them in the same order. */
+  unheard(messages: readonly DecodedMessage[]): string[]
   /** To be called once they are committed. */
   remember(ids: readonly string[]): void
 }
@@ -14,9 +14,11 @@ export interface HeardMachines {
 export function heardMachines(): HeardMachines {
   const heard = new Set<string>()
   return {
-    unheard(rows) {
+    unheard(messages) {
       const found = new Set<string>()
-      for (const { reading } of rows) if (!heard.has(reading.machine_id)) found.add(reading.machine_id)
+      for (const { readings } of messages) {
+        for (const { reading } of readings) if (!heard.has(reading.machine_id)) found.add(reading.machine_id)
+      }
       return [...found].sort()
     },
     remember(ids) {

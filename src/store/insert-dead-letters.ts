@@ -2,9 +2,11 @@
 import type { Delivery } from '../pipeline-types.ts'
 import type { Rejection } from '../reading.ts'
 import { numberArray, textArray } from './array-literal.ts'
+import { idText, type MessageId } from './message-id.ts'
+import { timeText } from './reading-columns.ts'
 
 export interface DeadLetterRow extends Rejection {
-  readonly messageId: string
+  readonly id: MessageId
   readonly delivery: Delivery
 }
 
@@ -18,7 +20,7 @@ const text = `
 
 export function insertDeadLetters(rows: readonly DeadLetterRow[]): { text: string; values: string[] } {
   const values = [
-    numberArray(rows.map((row) => row.messageId)),
+    numberArray(rows.map((row) => idText(row.id))),
     numberArray(rows.map((row) => row.position)),
     textArray(rows.map((row) => row.delivery.incarnation.stream)),
     numberArray(rows.map((row) => row.delivery.sequence)),
@@ -27,7 +29,7 @@ export function insertDeadLetters(rows: readonly DeadLetterRow[]): { text: strin
     textArray(rows.map((row) => storable(row.reason))),
     textArray(rows.map((row) => `\\x${Buffer.from(row.payload).toString('hex')}`)),
     numberArray(rows.map((row) => row.more)),
-    textArray(rows.map((row) => new Date(row.delivery.receivedAtMs).toISOString())),
+    textArray(rows.map((row) => timeText(row.delivery.receivedAtMs))),
   ]
   return { text, values }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { sentenceOf } from '../errors.ts'
 import { waitFor, type Lifecycle, type WaitOptions } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
+import { takesCopy } from './copy-in.ts'
 import { migrate, readMigrations } from './migrate.ts'
 import { openPool, type Pool } from './pool.ts'
 import { setRetention } from './retention.ts'
@@ -24,6 +25,8 @@ export interface Store {
   readonly ingest: Pool
   readonly ready: Pool
   readonly api: Pool
+  /** Whether the server takes COPY. */
+  readonly copies: boolean
 }
 
 /** Waits for the database. Throws UsageError for a server that cannot be used. */
@@ -47,5 +50,5 @@ export async function openStore(options: StoreOptions, life: Lifecycle, log: Log
   const applied = (name: string) => log.info(`Migration ${name} is applied`)
   await waitFor('the database', () => migrate(ingest, migrations, applied), options.wait)
   await setRetention(ingest, options.retentionDays)
-  return { ingest, ready, api }
+  return { ingest, ready, api, copies: await takesCopy(ingest) }
 }

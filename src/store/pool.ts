@@ -12,6 +12,7 @@ export interface PoolOptions {
 }
 
 export type Pool = pg.Pool
+export type Connection = pg.PoolClient
 
 export function openPool({ url, purpose, size, statementTimeoutMs, onError }: PoolOptions): Pool {
   const pool = new pg.Pool({
@@ -32,7 +33,7 @@ export function openPool({ url, purpose, size, statementTimeoutMs, onError }: Po
  * Runs `work` on one connection. The connection goes back to the pool only when the work ended without an
  * error: after one nobody knows what state its session is in.
  */
-export async function withConnection<T>(pool: Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+export async function withConnection<T>(pool: Pool, work: (client: Connection) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let sound = false
   try {
@@ -45,7 +46,7 @@ export async function withConnection<T>(pool: Pool, work: (client: pg.PoolClient
 }
 
 /** Runs `work` in one transaction: committed when it resolves, rolled back when it throws. */
-export function inTransaction<T>(pool: Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+export function inTransaction<T>(pool: Pool, work: (client: Connection) => Promise<T>): Promise<T> {
   return withConnection(pool, async (client) => {
     await client.query('BEGIN')
     try {

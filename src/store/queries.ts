@@ -23,7 +23,8 @@ export function apiQueries(pool: Pool) {
 }
 
 function rethrow(error: unknown): never {
-  if (kindOfFailure(error) === 'retry')
+  const kind = kindOfFailure(error)
+  if (kind === 'away' || kind === 'retry')
     throw new UnavailableError('The database does not answer.', { cause: error })
   throw error
 }

@@ -1,56 +1,76 @@
-// The sink: a batch into the database in one transaction, and what came of it as a value.
+// The sink: a batch into the database, and what came of it as a value.
 //
-// Invariant: rows and dead letters of a batch are committed together or not at all. A row that the database
-// itself refuses costs that row alone: the batch is split until it stands alone, inside the transaction.
-import type { PoolClient } from 'pg'
+//   whole batch --split, or retry with suspects--> parts, each in a transaction of its own --> ... --> one alone
+//
+// Invariant: rows and dead letters of a message are committed before it counts as done. What is wrong with one
+// message costs that message alone; an outage costs none (sqlstate.ts says which is which).
 import type { DecodedMessage, Sink, WriteOutcome } from '../pipeline-types.ts'
 import type { Rejection } from '../reading.ts'
-import { readingJson } from '../reading.ts'
 import { sentenceOf } from '../errors.ts'
 import { waitFor } from '../lifecycle.ts'
-import { insertDeadLetters, type DeadLetterRow } from './insert-dead-letters.ts'
-import { byIdentity, insertReadings, type ReadingRow } from './insert-readings.ts'
-import { heardMachines } from './heard-machines.ts'
 import { messageIds } from './message-id.ts'
-import { inTransaction, type Pool } from './pool.ts'
+import type { Pool } from './pool.ts'
 import { kindOfFailure } from './sqlstate.ts'
+import { messageWriter, type Written } from './write-messages.ts'
 
-/** A row, and the message it came with. */
-interface SourcedRow extends ReadingRow {
-  readonly message: DecodedMessage
+/** Delivered so often, a message is written apart from others when a statement fails for no known reason. */
+const SUSPECT_FROM_DELIVERY = 3
+/** Delivered so often and still failing alone, against a database that is well, it is refused. */
+const REFUSED_FROM_DELIVERY = 6
+
+export interface SinkOptions {
+  /** The writers' own: a batch never waits for a query of the API. */
+  readonly pool: Pool
+  /** Answers `available`. */
+  readonly ready: Pool
+  /** Whether the server takes COPY. */
+  readonly copies: boolean
 }
 
-interface RefusedRow {
-  readonly row: SourcedRow
-  readonly reason: string
-}
-
-/** `pool` is the writers' own: a batch never waits for a query of the API. `ready` answers `available`. */
-export function timescaleSink(pool: Pool, ready: Pool): Sink {
+export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
   const ids = messageIds(pool)
-  const machines = heardMachines()
+  const writer = messageWriter(pool, ids, copies)
 
-  const rowsOf = (batch: readonly DecodedMessage[]): SourcedRow[] =>
-    batch
-      .flatMap((message) => {
-        const { delivery } = message
-        const messageId = ids.of(delivery.incarnation, delivery.sequence)
-        const receivedAt = new Date(delivery.receivedAtMs).toISOString()
-        return message.readings.map(({ position, reading }) => ({
-          message,
-          messageId,
-          position,
-          receivedAt,
-          reading,
-        }))
-      })
-      .sort(byIdentity)
+  /** Writes what failed together in parts. Throws when the database is away, or nothing will help. */
+  const writeInParts = async (messages: readonly DecodedMessage[], parts: Parts): Promise<void> => {
+    try {
+      return parts.add(await writer.write(messages))
+    } catch (error) {
+      const kind = kindOfFailure(error)
+      if (kind !== 'split' && kind !== 'retry') throw error
+      const [only] = messages
+      if (messages.length > 1 || only === undefined) {
+        for (const part of halves(messages, kind)) {
+          if (kind === 'retry' && !part.some(isSuspect)) parts.postpone(part, sentenceOf(error))
+          else await writeInParts(part, parts)
+        }
+      } else if (kind === 'retry' && !(await isToBeRefused(only))) {
+        parts.postpone([only], sentenceOf(error))
+      } else if (only.readings.length > 1) {
+        await writeHalves(only, parts)
+      } else {
+        parts.add(await writer.refuse(only, sentenceOf(error)))
+      }
+    }
+  }
 
-  const deadLetter = (message: DecodedMessage, rejection: Rejection): DeadLetterRow => ({
-    ...rejection,
-    messageId: ids.of(message.delivery.incarnation, message.delivery.sequence),
-    delivery: message.delivery,
-  })
+  /** The readings of one message, in two halves. */
+  const writeHalves = async (message: DecodedMessage, parts: Parts): Promise<void> => {
+    const middle = Math.ceil(message.readings.length / 2)
+    for (const readings of [message.readings.slice(0, middle), message.readings.slice(middle)]) {
+      const ofHalf = new Parts()
+      await writeInParts([{ ...message, readings }], ofHalf)
+      parts.addHalf(message, ofHalf)
+    }
+  }
+
+  const isToBeRefused = async (message: DecodedMessage): Promise<boolean> => {
+    if (message.delivery.deliveryCount < REFUSED_FROM_DELIVERY) return false
+    return ready.query('SELECT 1').then(
+      () => true,
+      () => false,
+    )
+  }
 
   return {
     async write(batch): Promise<WriteOutcome> {
@@ -58,16 +78,21 @@ export function timescaleSink(pool: Pool, ready: Pool): Sink {
         for (const incarnation of new Set(batch.map((message) => message.delivery.incarnation))) {
           await ids.prepare(incarnation)
         }
-        const rows = rowsOf(batch)
-        const letters = batch.flatMap((message) => message.rejections.map((one) => deadLetter(message, one)))
-        const unheard = machines.unheard(rows)
-        const outcome = await store(rows, letters, unheard)
-        machines.remember(unheard)
-        return outcome
+        const written = await writer.write(batch).catch((error: unknown) => {
+          const kind = kindOfFailure(error)
+          if (kind === 'split' || (kind === 'retry' && batch.some(isSuspect))) return null
+          throw error
+        })
+        if (written !== null) return { kind: 'committed', ...written, postponed: new Map() }
+        const parts = new Parts()
+        await writeInParts(batch, parts)
+        const { stored, refused, postponed } = parts
+        return { kind: 'committed', stored, refused, postponed }
       } catch (error) {
         const kind = kindOfFailure(error)
         // A refusal that splitting did not cure concerns no row: the same words for ever would block all.
-        return { kind: kind === 'retry' ? 'retry' : 'fatal', reason: sentenceOf(error) }
+        const isFatal = kind === 'fatal' || kind === 'refuse'
+        return { kind: isFatal ? 'fatal' : 'retry', reason: sentenceOf(error) }
       }
     },
 
@@ -75,93 +100,44 @@ export function timescaleSink(pool: Pool, ready: Pool): Sink {
       await waitFor('the database', () => ready.query('SELECT 1'), { timeoutMs: Infinity, signal })
     },
   }
+}
 
-  async function store(
-    rows: readonly SourcedRow[],
-    letters: readonly DeadLetterRow[],
-    unheard: readonly string[],
-  ): Promise<WriteOutcome> {
-    try {
-      if (letters.length === 0 && unheard.length === 0) {
-        const { rowCount } = await pool.query(insertReadings(rows))
-        return { kind: 'committed', stored: rowCount ?? 0, refused: new Map() }
-      }
-      const stored = await inTransaction(pool, async (client) => {
-        await insertOthers(client, letters, unheard)
-        return rows.length === 0 ? 0 : ((await client.query(insertReadings(rows))).rowCount ?? 0)
-      })
-      return { kind: 'committed', stored, refused: new Map() }
-    } catch (error) {
-      if (kindOfFailure(error) !== 'refuse') throw error
+/** What came of a batch that was written in parts. */
+class Parts {
+  stored = 0
+  readonly refused = new Map<DecodedMessage, readonly Rejection[]>()
+  readonly postponed = new Map<DecodedMessage, string>()
+
+  add({ stored, refused }: Written): void {
+    this.stored += stored
+    for (const [message, rejections] of refused) {
+      this.refused.set(message, [...(this.refused.get(message) ?? []), ...rejections])
     }
-    return storeSplitting(rows, letters, unheard)
   }
 
-  function storeSplitting(
-    rows: readonly SourcedRow[],
-    letters: readonly DeadLetterRow[],
-    unheard: readonly string[],
-  ): Promise<WriteOutcome> {
-    return inTransaction(pool, async (client) => {
-      const refusedRows: RefusedRow[] = []
-      const stored = await insertSplitting(client, rows, refusedRows)
-      const refused = new Map<DecodedMessage, Rejection[]>()
-      for (const { row, reason } of refusedRows) {
-        const rejection: Rejection = {
-          code: 'refused_by_database',
-          reason: `the database refused this reading: ${reason}`,
-          position: row.position,
-          payload: new TextEncoder().encode(readingJson(row.reading)),
-          more: 0,
-        }
-        refused.set(row.message, [...(refused.get(row.message) ?? []), rejection])
-      }
-      const refusedLetters = [...refused].flatMap(([message, all]) =>
-        all.map((one) => deadLetter(message, one)),
-      )
-      await insertOthers(client, [...letters, ...refusedLetters], unheard)
-      return { kind: 'committed', stored, refused }
-    })
+  postpone(messages: readonly DecodedMessage[], reason: string): void {
+    for (const message of messages) this.postponed.set(message, reason)
+  }
+
+  /** What came of a half of this message came of the message. */
+  addHalf(message: DecodedMessage, { stored, refused, postponed }: Parts): void {
+    this.add({ stored, refused: new Map([[message, [...refused.values()].flat()]]) })
+    for (const reason of postponed.values()) this.postpone([message], reason)
   }
 }
 
-async function insertOthers(
-  client: PoolClient,
-  letters: readonly DeadLetterRow[],
-  unheard: readonly string[],
-): Promise<void> {
-  if (letters.length > 0) await client.query(insertDeadLetters(letters))
-  if (unheard.length > 0) {
-    await client.query(
-      'INSERT INTO machines (id, registered) SELECT id, false FROM unnest($1::text[]) AS id ON CONFLICT DO NOTHING',
-      [unheard],
-    )
-  }
+function isSuspect({ delivery }: DecodedMessage): boolean {
+  return delivery.deliveryCount >= SUSPECT_FROM_DELIVERY
 }
 
-/** Inserts what the database takes; halves what it refuses until one row stands alone. */
-async function insertSplitting(
-  client: PoolClient,
-  rows: readonly SourcedRow[],
-  refused: RefusedRow[],
-): Promise<number> {
-  if (rows.length === 0) return 0
-  await client.query('SAVEPOINT part')
-  try {
-    const { rowCount } = await client.query(insertReadings(rows))
-    await client.query('RELEASE SAVEPOINT part')
-    return rowCount ?? 0
-  } catch (error) {
-    if (kindOfFailure(error) !== 'refuse') throw error
-    await client.query('ROLLBACK TO SAVEPOINT part')
-    await client.query('RELEASE SAVEPOINT part')
-    const [only] = rows
-    if (rows.length === 1 && only !== undefined) {
-      refused.push({ row: only, reason: sentenceOf(error) })
-      return 0
+/** Suspects apart from the rest, where there is a rest; halves otherwise. */
+function halves(messages: readonly DecodedMessage[], kind: 'split' | 'retry'): DecodedMessage[][] {
+  if (kind === 'retry') {
+    const suspects = messages.filter(isSuspect)
+    if (suspects.length < messages.length) {
+      return [messages.filter((message) => !isSuspect(message)), suspects].filter((part) => part.length > 0)
     }
   }
-  const middle = Math.ceil(rows.length / 2)
-  const first = await insertSplitting(client, rows.slice(0, middle), refused)
-  return first + (await insertSplitting(client, rows.slice(middle), refused))
+  const middle = Math.ceil(messages.length / 2)
+  return [messages.slice(0, middle), messages.slice(middle)]
 }

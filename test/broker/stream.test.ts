@@ -79,14 +79,16 @@ test('what is taken and given back comes again; what is acked leaves the stream'
     const source = deliveriesOf(connection, {
       stream: 'CNC_DATA',
       consumer: 'PROCESSOR',
-      prefetchMessages: 5,
+      prefetch: { messages: 5, bytes: 1_000_000 },
       declare,
     })
     const seen = new Map<number, number>()
-    for await (const delivery of source.take(stop.signal)) {
-      seen.set(delivery.sequence, delivery.deliveryCount)
-      if (delivery.deliveryCount === 1 && delivery.sequence % 2 === 0) delivery.nak(0)
-      else delivery.ack()
+    for await (const burst of source.take(stop.signal)) {
+      for (const delivery of burst) {
+        seen.set(delivery.sequence, delivery.deliveryCount)
+        if (delivery.deliveryCount === 1 && delivery.sequence % 2 === 0) delivery.nak(0)
+        else delivery.ack()
+      }
       if (seen.size === 20 && [...seen].every(([sequence, count]) => sequence % 2 === 1 || count === 2))
         stop.abort()
     }
@@ -104,15 +106,15 @@ test('a stream deleted and made anew ends the flow; the next one belongs to the 
     const source = deliveriesOf(connection, {
       stream: 'CNC_DATA',
       consumer: 'PROCESSOR',
-      prefetchMessages: 5,
+      prefetch: { messages: 5, bytes: 1_000_000 },
       declare,
     })
     const stop = new AbortController()
     const flow = source.take(stop.signal)[Symbol.asyncIterator]()
     await publisher.publish('CNC_DATA.x', 'one')
     const taken = await flow.next()
-    assert.deepEqual(taken.value?.incarnation, first)
-    taken.value?.ack()
+    assert.deepEqual(taken.value?.[0]?.incarnation, first)
+    taken.value?.[0]?.ack()
     await (await jetstreamManager(connection)).streams.delete('CNC_DATA')
     await assert.rejects(flow.next())
     await publisher.publish('CNC_DATA.x', 'lost').catch(() => undefined)
@@ -124,7 +126,7 @@ test('a stream deleted and made anew ends the flow; the next one belongs to the 
         () => true,
         () => false,
       )
-    const value = (await next).value
+    const value = (await next).value?.[0]
     assert.notDeepEqual(value?.incarnation, first)
     value?.ack()
     stop.abort()

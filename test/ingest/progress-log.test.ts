@@ -6,7 +6,7 @@ import type { DecodedMessage } from '../../src/pipeline-types.ts'
 import { decodeMessage } from '../../src/decode/decode-message.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
 
-const outcome = { kind: 'committed', stored: 1, refused: new Map() } as const
+const outcome = { kind: 'committed', stored: 1, refused: new Map(), postponed: new Map() } as const
 
 function message(text: string): DecodedMessage {
   const delivery = { sequence: 7 } as DecodedMessage['delivery']

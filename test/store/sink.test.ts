@@ -35,6 +35,9 @@ async function withStore(run: (pool: Pool) => Promise<void>): Promise<void> {
   })
 }
 
+/** On the embedded database, which takes no COPY. */
+const sinkOn = (pool: Pool) => timescaleSink({ pool, ready: pool, copies: false })
+
 interface Answered extends DecodedMessage {
   readonly answers: string[]
 }
@@ -73,7 +76,7 @@ async function readingsOf(pool: Pool, machineId: string): Promise<unknown[]> {
 
 test('every golden input is stored, refused and answered as expected', () =>
   withStore(async (pool) => {
-    const sink = timescaleSink(pool, pool)
+    const sink = sinkOn(pool)
     let sequence = 0
     for (const { name, message, expected } of goldenCases()) {
       await pool.query('TRUNCATE sensor_data; TRUNCATE dead_letters')
@@ -94,7 +97,7 @@ test('every golden input is stored, refused and answered as expected', () =>
 
 test('a batch that is written again, whole or in part, is stored once', () =>
   withStore(async (pool) => {
-    const sink = timescaleSink(pool, pool)
+    const sink = sinkOn(pool)
     const batch = Array.from({ length: 50 }, (_, i) =>
       delivered(
         JSON.stringify([{ machine_id: `M${i % 3}`, timestamp: '2026-03-01T11:00:00Z' }, 'bad']),
@@ -115,7 +118,7 @@ test('a batch that is written again, whole or in part, is stored once', () =>
 test('rows that only the database refuses become dead letters and cost nothing else', () =>
   withStore(async (pool) => {
     await pool.query("ALTER TABLE sensor_data ADD CHECK (machine_state <> 'FORBIDDEN')")
-    const sink = timescaleSink(pool, pool)
+    const sink = sinkOn(pool)
     const reading = (state: string) => ({
       machine_id: 'M',
       timestamp: '2026-03-01T11:00:00Z',
@@ -144,7 +147,7 @@ test('rows that only the database refuses become dead letters and cost nothing e
 
 test('two streams with the same sequences do not collide', () =>
   withStore(async (pool) => {
-    const sink = timescaleSink(pool, pool)
+    const sink = sinkOn(pool)
     const message = '{"machine_id":"M","timestamp":"2026-03-01T11:00:00Z"}'
     const first = delivered(message, 1)
     const second = delivered(message, 1)
@@ -171,7 +174,7 @@ test('while the database is away a batch is to be tried again, and nothing is st
       await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
       await database.kill()
       const one = delivered('not json', 1)
-      assert.equal((await timescaleSink(pool, pool).write([one])).kind, 'retry')
+      assert.equal((await sinkOn(pool).write([one])).kind, 'retry')
     } finally {
       await pool.end()
     }

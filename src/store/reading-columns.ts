@@ -1,0 +1,37 @@
+// The columns of sensor_data in the order in which rows are written, whichever way they are.
+import type { Delivery } from '../pipeline-types.ts'
+import { readingFields, type FieldKind, type Reading } from '../reading.ts'
+import type { MessageId } from './message-id.ts'
+
+/** A row of sensor_data before it is one. */
+export interface ReadingRow {
+  readonly id: MessageId
+  readonly position: number
+  readonly delivery: Delivery
+  readonly reading: Reading
+}
+
+const columnTypes: Readonly<Record<FieldKind, string>> = {
+  number: 'float8',
+  integer: 'int8',
+  text: 'text',
+  alarms: 'jsonb',
+}
+
+export const columns: readonly { readonly name: string; readonly type: string }[] = [
+  { name: 'machine_id', type: 'text' },
+  { name: 'time', type: 'timestamptz' },
+  { name: 'message_id', type: 'int8' },
+  { name: 'position', type: 'int4' },
+  { name: 'received_at', type: 'timestamptz' },
+  ...readingFields.map((field) => ({ name: field.name, type: columnTypes[field.kind] })),
+  { name: 'extra', type: 'jsonb' },
+]
+
+export const columnNames = columns.map((column) => column.name).join(', ')
+
+/** A time since 1970 in milliseconds with a fraction, as PostgreSQL reads it: to the microsecond. */
+export function timeText(ms: number): string {
+  const micros = Math.floor((ms - Math.floor(ms)) * 1_000)
+  return `${new Date(Math.floor(ms)).toISOString().slice(0, -1)}${String(micros).padStart(3, '0')}Z`
+}
