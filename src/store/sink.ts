@@ -8,8 +8,9 @@ import type { Rejection } from '../reading.ts'
 import { readingJson } from '../reading.ts'
 import { sentenceOf } from '../errors.ts'
 import { waitFor } from '../lifecycle.ts'
-import { insertDeadLetters, type DeadLetterRow } from './insert-dead-letters.ts'
-import { byIdentity, insertReadings, type ReadingRow } from './insert-readings.ts'
+import type { DeadLetterRow } from './insert-dead-letters.ts'
+import { insertDeadLettersOnce, insertReadingsOnce } from './insert-once.ts'
+import { byIdentity, type ReadingRow } from './insert-readings.ts'
 import { heardMachines } from './heard-machines.ts'
 import { messageIds } from './message-id.ts'
 import { inTransaction, type Pool } from './pool.ts'
@@ -83,12 +84,11 @@ export function timescaleSink(pool: Pool, ready: Pool): Sink {
   ): Promise<WriteOutcome> {
     try {
       if (letters.length === 0 && unheard.length === 0) {
-        const { rowCount } = await pool.query(insertReadings(rows))
-        return { kind: 'committed', stored: rowCount ?? 0, refused: new Map() }
+        return { kind: 'committed', stored: await insertReadingsOnce(pool, rows), refused: new Map() }
       }
       const stored = await inTransaction(pool, async (client) => {
         await insertOthers(client, letters, unheard)
-        return rows.length === 0 ? 0 : ((await client.query(insertReadings(rows))).rowCount ?? 0)
+        return rows.length === 0 ? 0 : insertReadingsOnce(client, rows)
       })
       return { kind: 'committed', stored, refused: new Map() }
     } catch (error) {
@@ -130,7 +130,7 @@ async function insertOthers(
   letters: readonly DeadLetterRow[],
   unheard: readonly string[],
 ): Promise<void> {
-  if (letters.length > 0) await client.query(insertDeadLetters(letters))
+  if (letters.length > 0) await insertDeadLettersOnce(client, letters)
   if (unheard.length > 0) {
     await client.query(
       'INSERT INTO machines (id, registered) SELECT id, false FROM unnest($1::text[]) AS id ON CONFLICT DO NOTHING',
@@ -148,9 +148,9 @@ async function insertSplitting(
   if (rows.length === 0) return 0
   await client.query('SAVEPOINT part')
   try {
-    const { rowCount } = await client.query(insertReadings(rows))
+    const stored = await insertReadingsOnce(client, rows)
     await client.query('RELEASE SAVEPOINT part')
-    return rowCount ?? 0
+    return stored
   } catch (error) {
     if (kindOfFailure(error) !== 'refuse') throw error
     await client.query('ROLLBACK TO SAVEPOINT part')
