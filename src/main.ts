@@ -1,5 +1,6 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
 import { connectToNats } from './broker/connect.ts'
+import { consumerWatch, watchConsumer } from './broker/consumer-position.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
 import { declareStream } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
@@ -69,8 +70,14 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     ackWaitMs,
     maxAckPending: monitors * (batchesInFlight * batchMessages + prefetchMessages),
   }
-  const declare = () => declareStream(nats, declaration, (sentence) => log.warn(sentence))
+  const watch = consumerWatch(nats, declaration, (sentence) => log.warn(sentence))
+  const declare = async () => {
+    const incarnation = await declareStream(nats, declaration, (sentence) => log.warn(sentence))
+    await watch.check()
+    return incarnation
+  }
   await waitFor(`the stream ${stream}`, declare, wait)
+  void watchConsumer(watch, signal)
 
   const sink = timescaleSink(store.ingest, store.ready)
   const progress = progressLog(log)
