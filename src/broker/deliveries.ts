@@ -4,6 +4,7 @@
 // silently when a consumer was deleted and made anew, so a consumer sequence that does not rise ends the flow.
 import { jetstream, type JsMsg } from '@nats-io/jetstream'
 import type { Delivery, Source, StreamIncarnation } from '../pipeline-types.ts'
+import { answerTime, type AnswerTime } from './answer-time.ts'
 import type { NatsConnection } from './connect.ts'
 
 export interface DeliveriesOptions {
@@ -29,6 +30,7 @@ async function* take(
   signal: AbortSignal,
 ): AsyncGenerator<Delivery, void, undefined> {
   const incarnation = await options.declare()
+  const time = answerTime(connection)
   const consumer = await jetstream(connection).consumers.get(options.stream, options.consumer)
   if (signal.aborted) return
   const messages = await consumer.consume({
@@ -37,6 +39,8 @@ async function* take(
     expires: 30_000,
     abort_on_missing_resource: true,
   })
+  // Known at once, also while nobody takes messages and batches are still being written.
+  void messages.closed().then((error) => error instanceof Error && time.end())
   const stop = () => messages.stop()
   signal.addEventListener('abort', stop, { once: true })
   let lastConsumerSequence = 0
@@ -46,12 +50,13 @@ async function* take(
         message.nak()
         continue
       }
+      if (time.isOver()) throw new Error('the connection has come to another server')
       const info = message.info
       if (info.deliverySequence <= lastConsumerSequence) {
         throw new Error(`the consumer ${options.consumer} was made anew`)
       }
       lastConsumerSequence = info.deliverySequence
-      yield new JetStreamDelivery(message, incarnation)
+      yield new JetStreamDelivery(message, incarnation, time)
     }
   } finally {
     signal.removeEventListener('abort', stop)
@@ -68,8 +73,9 @@ class JetStreamDelivery implements Delivery {
   readonly receivedAtMs: number
   readonly deliveryCount: number
   readonly #message: JsMsg
+  readonly #time: AnswerTime
 
-  constructor(message: JsMsg, incarnation: StreamIncarnation) {
+  constructor(message: JsMsg, incarnation: StreamIncarnation, time: AnswerTime) {
     const info = message.info
     this.subject = message.subject
     this.data = message.data
@@ -78,21 +84,22 @@ class JetStreamDelivery implements Delivery {
     this.receivedAtMs = info.timestampNanos / 1e6
     this.deliveryCount = info.deliveryCount
     this.#message = message
+    this.#time = time
   }
 
   ack(): void {
-    this.#message.ack()
+    if (!this.#time.isOver()) this.#message.ack()
   }
 
   term(): void {
-    this.#message.term()
+    if (!this.#time.isOver()) this.#message.term()
   }
 
   nak(delayMs: number): void {
-    this.#message.nak(Math.round(delayMs))
+    if (!this.#time.isOver()) this.#message.nak(Math.round(delayMs))
   }
 
   working(): void {
-    this.#message.working()
+    if (!this.#time.isOver()) this.#message.working()
   }
 }
