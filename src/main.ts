@@ -2,7 +2,7 @@
 import { connectToNats } from './broker/connect.ts'
 import { consumerWatch, watchConsumer } from './broker/consumer-position.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
-import { declareStream } from './broker/stream.ts'
+import { declareStream, readBacklog } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
 import { decodeMessage } from './decode/decode-message.ts'
 import { startServers } from './embedded/start.ts'
@@ -117,7 +117,11 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   life.onStop('the pipeline', () => running.catch(() => undefined))
 
   const readiness = watchReadiness(
-    { database: () => store.ready.query('SELECT 1'), broker: () => nats.rtt() },
+    {
+      database: () => store.ready.query('SELECT 1'),
+      // Asks for the consumer: a server may greet and take pings while its JetStream is stuck.
+      broker: () => readBacklog(nats, stream, consumer),
+    },
     signal,
   )
   const app = createApp({ queries: apiQueries(store.api), readiness, log })

@@ -51,7 +51,13 @@ export async function startEmbeddedServers(options: EmbeddedOptions): Promise<Em
   const start = {
     nats: async (port: ServerPort, signal: AbortSignal) => {
       const binary = await findNatsServer({ onProgress, signal })
-      return startNats({ ...port, binary, folder: join(folder.path, 'nats'), signal })
+      return startNats({
+        ...port,
+        binary,
+        folder: join(folder.path, 'nats'),
+        onStuck: (sentence) => log.warn(sentence),
+        signal,
+      })
     },
     database: (port: ServerPort, signal: AbortSignal) =>
       startDatabase({

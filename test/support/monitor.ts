@@ -137,12 +137,13 @@ export class TestMonitor {
   }
 }
 
-/** Runs a test with a monitor that is up. */
+/** Runs a test with a monitor that is up; its state folder is made below `parent`. */
 export async function withMonitor<T>(
   run: (monitor: TestMonitor) => Promise<T>,
   env: NodeJS.ProcessEnv = {},
+  parent = tmpdir(),
 ): Promise<T> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'cnc-monitor-e2e-'))
+  const stateDir = await mkdtemp(join(parent, 'cnc-monitor-e2e-'))
   const monitor = new TestMonitor(stateDir, env)
   try {
     await monitor.start()

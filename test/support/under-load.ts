@@ -22,6 +22,7 @@ export async function underLoad(
   shortRounds: number,
   fault: (world: UnderLoad) => Promise<void>,
   env: NodeJS.ProcessEnv = {},
+  parent?: string,
 ): Promise<void> {
   const rounds = roundsOf(t, shortRounds)
   const ports = { NATS_PORT: `${await freePort()}`, HTTP_PORT: `${await freePort()}` }
@@ -48,5 +49,6 @@ export async function underLoad(
       assert.ok(comparison.acknowledged > 100)
     },
     { ...ports, ...env },
+    parent,
   )
 }
