@@ -1,7 +1,7 @@
 // What the stream acknowledged against what the tables hold, reading by reading and dead letter by dead letter.
 import assert from 'node:assert/strict'
 import pg from 'pg'
-import type { ExpectedReading, Load } from './load.ts'
+import type { ExpectedReading, Published } from './load.ts'
 
 const PAGE_ROWS = 20_000
 const SHOWN = 5
@@ -22,12 +22,15 @@ interface Wanted {
 }
 
 /** Compares; what was sent without an acknowledgement may be there once or not at all. All have one name. */
-export async function compare(loads: readonly [Load, ...Load[]], databaseUrl: string): Promise<Comparison> {
+export async function compare(
+  loads: readonly [Published, ...Published[]],
+  databaseUrl: string,
+): Promise<Comparison> {
   const wanted = new Map(loads.flatMap(wantedOf))
   const seen = new Set<string>()
   const doubled: string[] = []
   const wrong: string[] = []
-  for await (const { key, text } of storedOf(loads[0].options.name, databaseUrl)) {
+  for await (const { key, text } of storedOf(loads[0].name, databaseUrl)) {
     if (seen.has(key)) doubled.push(key)
     seen.add(key)
     if (wanted.get(key)?.text !== text) wrong.push(`${key}: ${text}`)
@@ -37,7 +40,7 @@ export async function compare(loads: readonly [Load, ...Load[]], databaseUrl: st
   return { acknowledged: acknowledged.length, stored: seen.size, lost, doubled, wrong }
 }
 
-function wantedOf(load: Load): [string, Wanted][] {
+function wantedOf(load: Published): [string, Wanted][] {
   return Array.from({ length: load.sent }, (_, number) => number).flatMap((number) => {
     const { readings, refused } = load.message(number)
     const isAcknowledged = load.acknowledged.has(number)

@@ -45,7 +45,7 @@ export interface LoadOptions {
 }
 
 /** Makes message `number` of a load: one reading mostly, now and then an array, or something to refuse. */
-function loadMessage(
+export function loadMessage(
   { name, tag, isOneInstant }: Required<LoadOptions>,
   startMs: number,
   number: number,
@@ -80,12 +80,21 @@ function loadMessage(
   }
 }
 
-export class Load {
-  readonly options: Required<LoadOptions>
+/** What was published and what became of it. */
+export interface Published {
+  readonly name: string
+  /** How many messages were sent, acknowledged or not: their numbers are below it. */
+  readonly sent: number
   /** The numbers that the stream has acknowledged. */
+  readonly acknowledged: ReadonlySet<number>
+  message(number: number): ExpectedMessage
+}
+
+export class Load implements Published {
   readonly acknowledged = new Set<number>()
   /** What publishers were told instead, and how often. */
   readonly refusals = new Map<string, number>()
+  readonly #options: Required<LoadOptions>
   readonly #startMs = Date.now() - 3_600_000
   readonly #stop = new AbortController()
   readonly #lanes: Promise<void>
@@ -93,17 +102,20 @@ export class Load {
 
   /** Publishes from now on. The server may come and go; its address stays. */
   constructor(natsUrl: string, options: LoadOptions = {}) {
-    this.options = { name: 'LOAD', tag: '', isOneInstant: false, ...options }
+    this.#options = { name: 'LOAD', tag: '', isOneInstant: false, ...options }
     this.#lanes = this.#publish(natsUrl)
   }
 
-  /** How many messages were sent, acknowledged or not. */
+  get name(): string {
+    return this.#options.name
+  }
+
   get sent(): number {
     return this.#next
   }
 
   message(number: number): ExpectedMessage {
-    return loadMessage(this.options, this.#startMs, number)
+    return loadMessage(this.#options, this.#startMs, number)
   }
 
   /** Resolves when nothing is on its way any more. */

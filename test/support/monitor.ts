@@ -78,15 +78,6 @@ export class TestMonitor {
     return code
   }
 
-  /** kill -9 of the monitor and both servers at once. */
-  async killEverything(): Promise<void> {
-    const { monitor, nats, database } = this.endpoints.pids
-    const gone = this.#child === null ? Promise.resolve() : once(this.#child, 'exit')
-    for (const pid of [monitor, nats, database]) if (pid !== null) process.kill(pid, 'SIGKILL')
-    await gone
-    this.#child = null
-  }
-
   /** Runs one of the program's other commands to its end. */
   async command(args: readonly string[], stdin?: string): Promise<Finished> {
     const child = spawn(process.execPath, [PROGRAM, ...args], {
