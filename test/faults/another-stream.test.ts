@@ -1,6 +1,6 @@
 // The stream itself becomes another one: restored from an older state, or deleted and made anew.
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { suite, test, type TestContext } from 'node:test'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { readBacklog } from '../../src/broker/stream.ts'
 import { assertSame, compare } from '../support/comparison.ts'
@@ -85,72 +85,74 @@ async function whileItHoldsALoad(world: World, change: () => Promise<void>): Pro
   }
 }
 
-test('a stream restored from an older state, its consumer beyond its end: said, mended, nothing lost or doubled', (t) =>
-  anotherStream(t, 2, async (world) => {
-    const { nats, monitor, rounds, startLoad } = world
-    await startLoad()
-    await nats.kill('SIGTERM')
-    const copy = copyStream(nats.folder, 'CNC_DATA')
-    await nats.restart()
-    const load = await startLoad()
-    await load.stop()
-    // What is lost with the disk is nobody's any more; all the rest is stored.
-    await untilEmpty(nats.url)
-    const said = () => monitor.log.split('It is made anew').length
-    const before = said()
-    await nats.kill('SIGTERM')
-    copy.restore('messages')
-    await nats.restart()
-    if (rounds.random.next() < 0.5) await startLoad()
-    await until('the monitor says so', () => said() > before)
-    await startLoad()
-  }))
+suite('another stream', { concurrency: 2 }, () => {
+  test('a stream restored from an older state, its consumer beyond its end: said, mended, nothing lost or doubled', (t) =>
+    anotherStream(t, 1, async (world) => {
+      const { nats, monitor, rounds, startLoad } = world
+      await startLoad()
+      await nats.kill('SIGTERM')
+      const copy = copyStream(nats.folder, 'CNC_DATA')
+      await nats.restart()
+      const load = await startLoad()
+      await load.stop()
+      // What is lost with the disk is nobody's any more; all the rest is stored.
+      await untilEmpty(nats.url)
+      const said = () => monitor.log.split('It is made anew').length
+      const before = said()
+      await nats.kill('SIGTERM')
+      copy.restore('messages')
+      await nats.restart()
+      if (rounds.random.next() < 0.5) await startLoad()
+      await until('the monitor says so', () => said() > before)
+      await startLoad()
+    }))
 
-test('a stream restored together with its consumer: its sequences are used again, nothing is taken for a repeat', (t) =>
-  anotherStream(t, 2, async ({ nats, startLoad }) => {
-    await startLoad()
-    await nats.kill('SIGTERM')
-    const copy = copyStream(nats.folder, 'CNC_DATA')
-    await nats.restart()
-    const load = await startLoad()
-    await load.stop()
-    await untilEmpty(nats.url)
-    await nats.kill('SIGTERM')
-    copy.restore('messages and consumer')
-    await nats.restart()
-    await startLoad()
-  }))
-
-test('what the monitor holds from before the restore does not settle new messages that bear the same sequence', (t) =>
-  anotherStream(t, 1, async (world) => {
-    const { nats, monitor, startLoad } = world
-    await (await startLoad()).stop()
-    await untilEmpty(nats.url)
-    await nats.kill('SIGTERM')
-    const copy = copyStream(nats.folder, 'CNC_DATA')
-    await nats.restart()
-    await untilReady(monitor.http)
-    await whileItHoldsALoad(world, async () => {
-      await nats.kill('SIGKILL')
+  test('a stream restored together with its consumer: its sequences are used again, nothing is taken for a repeat', (t) =>
+    anotherStream(t, 1, async ({ nats, startLoad }) => {
+      await startLoad()
+      await nats.kill('SIGTERM')
+      const copy = copyStream(nats.folder, 'CNC_DATA')
+      await nats.restart()
+      const load = await startLoad()
+      await load.stop()
+      await untilEmpty(nats.url)
+      await nats.kill('SIGTERM')
       copy.restore('messages and consumer')
       await nats.restart()
-    })
-  }))
+      await startLoad()
+    }))
 
-test('a stream deleted and made anew while the monitor holds messages: those of the new one are all stored', (t) =>
-  anotherStream(t, 2, async (world) => {
-    const { nats, startLoad } = world
-    await (await startLoad()).stop()
-    await untilEmpty(nats.url)
-    await whileItHoldsALoad(world, () =>
-      withConnection(nats.url, async (connection) => {
-        const manager = await jetstreamManager(connection)
-        const { config } = await manager.streams.info('CNC_DATA')
-        const consumer = await manager.consumers.info('CNC_DATA', 'PROCESSOR')
-        await manager.streams.delete('CNC_DATA')
-        await manager.streams.add(config)
-        // As another monitor does that holds nothing, and so finds out first.
-        await manager.consumers.add('CNC_DATA', consumer.config)
-      }),
-    )
-  }))
+  test('what the monitor holds from before the restore does not settle new messages that bear the same sequence', (t) =>
+    anotherStream(t, 1, async (world) => {
+      const { nats, monitor, startLoad } = world
+      await (await startLoad()).stop()
+      await untilEmpty(nats.url)
+      await nats.kill('SIGTERM')
+      const copy = copyStream(nats.folder, 'CNC_DATA')
+      await nats.restart()
+      await untilReady(monitor.http)
+      await whileItHoldsALoad(world, async () => {
+        await nats.kill('SIGKILL')
+        copy.restore('messages and consumer')
+        await nats.restart()
+      })
+    }))
+
+  test('a stream deleted and made anew while the monitor holds messages: those of the new one are all stored', (t) =>
+    anotherStream(t, 1, async (world) => {
+      const { nats, startLoad } = world
+      await (await startLoad()).stop()
+      await untilEmpty(nats.url)
+      await whileItHoldsALoad(world, () =>
+        withConnection(nats.url, async (connection) => {
+          const manager = await jetstreamManager(connection)
+          const { config } = await manager.streams.info('CNC_DATA')
+          const consumer = await manager.consumers.info('CNC_DATA', 'PROCESSOR')
+          await manager.streams.delete('CNC_DATA')
+          await manager.streams.add(config)
+          // As another monitor does that holds nothing, and so finds out first.
+          await manager.consumers.add('CNC_DATA', consumer.config)
+        }),
+      )
+    }))
+})

@@ -14,7 +14,7 @@ import { withNats } from '../support/nats.ts'
 import { untilEmpty, withConnection } from '../support/outside.ts'
 
 const MONITORS = 3
-const RUNS = Number(process.env['SOAK_ROUNDS'] ?? 2)
+const RUNS = Number(process.env['SOAK_ROUNDS'] ?? 1)
 
 type Step =
   | { readonly do: 'publish'; readonly count: number; readonly areRepeated: boolean }

@@ -42,7 +42,7 @@ async function oneIsKilled(t: TestContext, database: string, shortRounds: number
 }
 
 test('two monitors on a database server, one of them killed again and again', (t) =>
-  withNativeDatabase(t, (url) => oneIsKilled(t, url, 4)))
+  withNativeDatabase(t, (url) => oneIsKilled(t, url, 3)))
 
 test('two monitors on one embedded database, one of them killed again and again', (t) =>
-  withDatabase(({ url }) => oneIsKilled(t, url, 2)))
+  withDatabase(({ url }) => oneIsKilled(t, url, 1)))
