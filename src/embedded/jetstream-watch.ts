@@ -16,17 +16,23 @@ export interface NatsAddress {
   readonly port: number
 }
 
-/** Resolves to a sentence when it has stopped answering, to null when the server has ended. */
-export async function watchJetStream(address: NatsAddress, ended: Promise<void>): Promise<string | null> {
+/** Watches until the server has ended, or stopped answering: then `onStuck` is told so in a sentence. */
+export async function watchJetStream(
+  address: NatsAddress,
+  ended: Promise<void>,
+  onStuck: (sentence: string) => void,
+): Promise<void> {
   let isEnded = false
   const end = ended.then(() => (isEnded = true))
   for (let misses = 0; misses < MISSES;) {
     await Promise.race([sleep(CHECK_EVERY_MS, undefined, { ref: false }), end])
-    if (isEnded) return null
+    if (isEnded) return
     misses = (await answersJetStream(address)) ? 0 : misses + 1
-    if (isEnded) return null
+    if (isEnded) return
   }
-  return `nats-server has not answered for ${(MISSES * ANSWER_LIMIT_MS) / 1000} s (is the disk full?); it is killed`
+  onStuck(
+    `nats-server has not answered for ${(MISSES * ANSWER_LIMIT_MS) / 1000} s (is the disk full?); it is killed`,
+  )
 }
 
 /** Asks for the streams in the words of the client protocol, and waits for a message. */

@@ -61,9 +61,8 @@ export async function startNats({
       await sleep(50)
     }
     pid = await readPid(pidPath)
-    void watchJetStream({ host: HOST, port: chosen }, child.exited).then((stuck) => {
-      if (stuck === null) return
-      onStuck?.(stuck)
+    void watchJetStream({ host: HOST, port: chosen }, child.exited, (sentence) => {
+      onStuck?.(sentence)
       send(pid, 'SIGKILL')
     })
     return {

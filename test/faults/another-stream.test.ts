@@ -19,7 +19,7 @@ interface World {
   readonly monitor: MonitorOnServers
   readonly rounds: Rounds
   /** Another load with the same machine and instant; the one before has stopped. */
-  startLoad(): Promise<Load>
+  readonly startLoad: () => Promise<Load>
 }
 
 /** Rounds in which the stream becomes another one; every load of every life is compared in the end. */

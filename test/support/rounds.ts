@@ -8,7 +8,7 @@ import { seededRandom, type Random } from '../../src/sources/shop/random.ts'
 import type { Comparison } from './comparison.ts'
 
 /** Far above what a monitor needs under such a load, far below what a leak reaches in many rounds. */
-const MAX_RSS_MIB = 450
+const MAX_RSS_MIB = 350
 
 export interface Rounds {
   readonly count: number
