@@ -86,6 +86,15 @@ suite('servers in trouble', { concurrency: 3 }, () => {
   test('a database frozen in mid-commit and thawed: /readyz says so meanwhile, and nothing is lost or doubled', (t) =>
     underLoad(t, 1, freeze, { STATEMENT_TIMEOUT_MS: '500' }))
 
+  test('a nats-server that answers nothing any more: /readyz says so, it is killed and started again', (t) =>
+    underLoad(t, 1, async ({ monitor }) => {
+      const { http, pids } = monitor.endpoints
+      process.kill(pids.nats ?? assert.fail('nats-server is not embedded'), 'SIGSTOP')
+      await untilReady(http, 'broker')
+      await until('another one runs', () => monitor.endpoints.pids.nats !== pids.nats)
+      assert.match(monitor.log, /nats-server has not answered for 10 s/)
+    }))
+
   test('while the database is away the stream fills up, publishers are refused with a sentence, and all goes on', (t) =>
     underLoad(
       t,
