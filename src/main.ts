@@ -1,7 +1,8 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
 import { connectToNats } from './broker/connect.ts'
+import { consumerWatch, watchConsumer } from './broker/consumer-position.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
-import { declareStream } from './broker/stream.ts'
+import { declareStream, readBacklog } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
 import { messageDecoder } from './decode/message-decoder.ts'
 import { startServers } from './embedded/start.ts'
@@ -69,13 +70,19 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     ackWaitMs,
     maxAckPending: monitors * (batchesInFlight * batchMessages + prefetchMessages),
   }
-  const declare = () => declareStream(nats, declaration, (sentence) => log.warn(sentence))
+  const watch = consumerWatch(nats, declaration, (sentence) => log.warn(sentence))
+  const declare = async () => {
+    const incarnation = await declareStream(nats, declaration, (sentence) => log.warn(sentence))
+    await watch.check()
+    return incarnation
+  }
   await waitFor(`the stream ${stream}`, declare, wait)
   const prefetch = {
     messages: prefetchMessages,
     // A request must have room for the largest message the stream can hold.
     bytes: Math.max(config.ingest.prefetchBytes, 4 * config.limits.payloadBytes),
   }
+  void watchConsumer(watch, signal)
 
   const sink = timescaleSink({ pool: store.ingest, ready: store.ready, copies: store.copies })
   const progress = progressLog(log)
@@ -115,7 +122,11 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   life.onStop('the pipeline', () => running.catch(() => undefined))
 
   const readiness = watchReadiness(
-    { database: () => store.ready.query('SELECT 1'), broker: () => nats.rtt() },
+    {
+      database: () => store.ready.query('SELECT 1'),
+      // Asks for the consumer: a server may greet and take pings while its JetStream is stuck.
+      broker: () => readBacklog(nats, stream, consumer),
+    },
     signal,
   )
   const app = createApp({ queries: apiQueries(store.api), readiness, log })

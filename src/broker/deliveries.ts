@@ -17,6 +17,7 @@ import {
 } from '@nats-io/transport-node'
 import type { Delivery, Source, StreamIncarnation } from '../pipeline-types.ts'
 import { type AckReply, AckReplyReader } from './ack-reply.ts'
+import { answerTime, type AnswerTime } from './answer-time.ts'
 import type { NatsConnection } from './connect.ts'
 import { type Amount, PullWindow } from './pull-window.ts'
 
@@ -55,6 +56,7 @@ class PullFlow {
   readonly #window: PullWindow
   readonly #replies = new AckReplyReader()
   readonly #consumer: string
+  readonly #time: AnswerTime
   #arrived: JetStreamDelivery[] = []
   #lastConsumerSequence = 0
   #heardAtMs = performance.now()
@@ -67,6 +69,7 @@ class PullFlow {
     this.#request = `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${options.consumer}`
     this.#incarnation = incarnation
     this.#window = new PullWindow(options.prefetch)
+    this.#time = answerTime(connection)
   }
 
   async *bursts(signal: AbortSignal): AsyncGenerator<readonly Delivery[], void, undefined> {
@@ -119,6 +122,7 @@ class PullFlow {
 
   #take(message: Msg): void {
     this.#heardAtMs = performance.now()
+    if (this.#time.isOver()) return this.#break(new Error('the connection has come to another server'))
     if (message.reply === undefined || message.reply === '') {
       this.#status(message)
       this.#ask()
@@ -141,7 +145,9 @@ class PullFlow {
     }
     this.#lastConsumerSequence = said.consumerSequence
     this.#window.arrived(message.data.length + reply.length)
-    this.#arrived.push(new JetStreamDelivery(this.#connection, message, reply, said, this.#incarnation))
+    this.#arrived.push(
+      new JetStreamDelivery(this.#connection, message, reply, said, this.#incarnation, this.#time),
+    )
   }
 
   /** A message without a reply subject speaks of a request (ADR-13 and ADR-37). */
@@ -162,6 +168,7 @@ class PullFlow {
 
   #break(error: Error): void {
     this.#broken ??= error
+    this.#time.end()
     this.#wake?.()
   }
 
@@ -186,7 +193,6 @@ class PullFlow {
       new Promise((resolve) => setTimeout(resolve, DRAIN_LIMIT_MS).unref()),
     ])
     if (!subscription.isClosed()) subscription.unsubscribe()
-    if (this.#connection.isClosed()) return
     for (const delivery of this.#arrived) delivery.nak(0)
   }
 }
@@ -209,6 +215,7 @@ class JetStreamDelivery implements Delivery {
   readonly #connection: NatsConnection
   readonly #message: Msg
   readonly #reply: string
+  readonly #time: AnswerTime
   #isAnswered = false
 
   constructor(
@@ -217,6 +224,7 @@ class JetStreamDelivery implements Delivery {
     reply: string,
     said: AckReply,
     incarnation: StreamIncarnation,
+    time: AnswerTime,
   ) {
     this.data = message.data
     this.incarnation = incarnation
@@ -226,6 +234,7 @@ class JetStreamDelivery implements Delivery {
     this.#connection = connection
     this.#message = message
     this.#reply = reply
+    this.#time = time
   }
 
   get subject(): string {
@@ -246,13 +255,17 @@ class JetStreamDelivery implements Delivery {
   }
 
   working(): void {
-    if (!this.#isAnswered && !this.#connection.isClosed()) this.#connection.publish(this.#reply, WORKING)
+    if (!this.#isAnswered) this.#send(WORKING)
   }
 
-  /** An answer that cannot be sent any more is none: the stream delivers the message again. */
   #answer(word: Uint8Array): void {
     if (this.#isAnswered) return
     this.#isAnswered = true
-    if (!this.#connection.isClosed()) this.#connection.publish(this.#reply, word)
+    this.#send(word)
+  }
+
+  /** An answer that cannot be sent any more is none: the stream delivers the message again. */
+  #send(word: Uint8Array): void {
+    if (!this.#time.isOver() && !this.#connection.isClosed()) this.#connection.publish(this.#reply, word)
   }
 }

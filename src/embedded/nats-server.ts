@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { startChild } from './child.ts'
+import { watchJetStream } from './jetstream-watch.ts'
 import type { RunningServer, ServerPort } from './servers.ts'
 
 const READY_LIMIT_MS = 20_000
@@ -18,6 +19,8 @@ export interface NatsOptions extends ServerPort {
   readonly binary: string
   /** Holds the stream's files, the configuration and the pid. */
   readonly folder: string
+  /** It was killed because it answered nothing any more. */
+  readonly onStuck?: (sentence: string) => void
   readonly signal: AbortSignal
 }
 
@@ -27,6 +30,7 @@ export async function startNats({
   folder,
   port,
   isPortFixed,
+  onStuck,
   signal,
 }: NatsOptions): Promise<RunningServer> {
   await mkdir(folder, { recursive: true })
@@ -57,6 +61,10 @@ export async function startNats({
       await sleep(50)
     }
     pid = await readPid(pidPath)
+    void watchJetStream({ host: HOST, port: chosen }, child.exited, (sentence) => {
+      onStuck?.(sentence)
+      send(pid, 'SIGKILL')
+    })
     return {
       url: `nats://${HOST}:${chosen}`,
       port: chosen,

@@ -33,6 +33,8 @@ export interface EmbeddedOptions {
   readonly nats: ServerPort | null
   readonly database: ServerPort | null
   readonly log: { info(line: string): void; warn(line: string): void }
+  /** One of them was started again and has another process now. */
+  readonly onRestart?: () => void
   readonly signal: AbortSignal
 }
 
@@ -44,12 +46,18 @@ export interface EmbeddedServers {
 }
 
 export async function startEmbeddedServers(options: EmbeddedOptions): Promise<EmbeddedServers> {
-  const { folder, log, signal } = options
+  const { folder, log } = options
   const onProgress = (sentence: string) => log.info(sentence)
   const start = {
     nats: async (port: ServerPort, signal: AbortSignal) => {
       const binary = await findNatsServer({ onProgress, signal })
-      return startNats({ ...port, binary, folder: join(folder.path, 'nats'), signal })
+      return startNats({
+        ...port,
+        binary,
+        folder: join(folder.path, 'nats'),
+        onStuck: (sentence) => log.warn(sentence),
+        signal,
+      })
     },
     database: (port: ServerPort, signal: AbortSignal) =>
       startDatabase({
@@ -63,8 +71,8 @@ export async function startEmbeddedServers(options: EmbeddedOptions): Promise<Em
   }
   log.info('starting the embedded servers')
   const [nats, database] = await Promise.allSettled([
-    options.nats && keepRunning('nats-server', options.nats, start.nats, log, signal),
-    options.database && keepRunning('the embedded database', options.database, start.database, log, signal),
+    options.nats && keepRunning('nats-server', options.nats, start.nats, options),
+    options.database && keepRunning('the embedded database', options.database, start.database, options),
   ])
   const started = [nats, database].flatMap((one) =>
     one.status === 'fulfilled' && one.value ? [one.value] : [],
@@ -96,8 +104,7 @@ async function keepRunning(
   name: string,
   port: ServerPort,
   start: (port: ServerPort, signal: AbortSignal) => Promise<RunningServer>,
-  log: { warn(line: string): void },
-  signal: AbortSignal,
+  { log, onRestart, signal }: EmbeddedOptions,
 ): Promise<Kept> {
   let running = await start(port, signal)
   let startedAtMs = performance.now()
@@ -117,6 +124,7 @@ async function keepRunning(
         startedAtMs = performance.now()
         // stop() found only the one before it.
         if (stopping.signal.aborted) return await running.stop()
+        onRestart?.()
       } catch (error) {
         if (stopping.signal.aborted) return
         log.warn(`${name} could not be started again: ${sentenceOf(error)}`)

@@ -26,12 +26,14 @@ export async function startServers(
   }
   const folder = await openStateFolder(stateDir)
   life.onStop('the state folder', () => folder.close())
+  let announce: () => void = () => undefined
   const servers = await startEmbeddedServers({
     folder,
     nats: nats.url === null ? { port: nats.port, isPortFixed: explicit.has('nats.port') } : null,
     database:
       database.url === null ? { port: database.port, isPortFixed: explicit.has('database.port') } : null,
     log,
+    onRestart: () => announce(),
     signal: life.signal,
   })
   life.onStop('the embedded servers', () => servers.stop())
@@ -41,13 +43,15 @@ export async function startServers(
     natsUrl,
     databaseUrl,
     announce(httpUrl) {
-      writeEndpoints(stateDir, {
-        http: httpUrl,
-        nats: natsUrl,
-        database: databaseUrl,
-        pids: { monitor: process.pid, ...servers.pids() },
+      announce = () => {
+        const pids = { monitor: process.pid, ...servers.pids() }
+        writeEndpoints(stateDir, { http: httpUrl, nats: natsUrl, database: databaseUrl, pids })
+      }
+      announce()
+      life.onStop('endpoints.json', () => {
+        announce = () => undefined
+        removeEndpoints(stateDir)
       })
-      life.onStop('endpoints.json', () => removeEndpoints(stateDir))
     },
   }
 }

@@ -26,6 +26,9 @@ export function openPool({ url, purpose, size, statementTimeoutMs, onError }: Po
     keepAlive: true,
   })
   pool.on('error', onError)
+  // A connection that breaks between two statements of a transaction says so as an event, which ends the
+  // process where nobody listens. The next statement fails and says the same.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

@@ -35,3 +35,11 @@ export function timeText(ms: number): string {
   const micros = Math.floor((ms - Math.floor(ms)) * 1_000)
   return `${new Date(Math.floor(ms)).toISOString().slice(0, -1)}${String(micros).padStart(3, '0')}Z`
 }
+
+/**
+ * The order in which rows are written, and in which a stream delivers for the first time. All writers keep it,
+ * so that two of them that write the same rows wait for each other instead of deadlocking.
+ */
+export function byMessage(a: ReadingRow, b: ReadingRow): number {
+  return a.id.high - b.id.high || a.id.low - b.id.low || a.position - b.position
+}

@@ -8,11 +8,11 @@ import { sentenceOf } from '../errors.ts'
 import { copyIn } from './copy-in.ts'
 import { CopyRows } from './copy-rows.ts'
 import { heardMachines } from './heard-machines.ts'
-import { insertDeadLetters, type DeadLetterRow } from './insert-dead-letters.ts'
-import { insertReadings } from './insert-readings.ts'
+import type { DeadLetterRow } from './insert-dead-letters.ts'
+import { insertDeadLettersOnce, insertReadingsOnce } from './insert-once.ts'
 import type { MessageIds } from './message-id.ts'
 import { type Connection, inTransaction, type Pool, withConnection } from './pool.ts'
-import type { ReadingRow } from './reading-columns.ts'
+import { byMessage, type ReadingRow } from './reading-columns.ts'
 import { isConflict, kindOfFailure } from './sqlstate.ts'
 
 export interface Written {
@@ -61,7 +61,7 @@ export function messageWriter(pool: Pool, ids: MessageIds, copies: boolean): Mes
     const rows = rowsOf(messages)
     try {
       const stored = await inOneTransaction(others, async (connection) =>
-        rows.length === 0 ? 0 : ((await connection.query(insertReadings(rows))).rowCount ?? 0),
+        rows.length === 0 ? 0 : insertReadingsOnce(connection, rows),
       )
       return { stored, refused: new Map() }
     } catch (error) {
@@ -137,7 +137,7 @@ interface Others {
 }
 
 async function insertOthers(connection: Connection, { letters, unheard }: Others): Promise<void> {
-  if (letters.length > 0) await connection.query(insertDeadLetters(letters))
+  if (letters.length > 0) await insertDeadLettersOnce(connection, letters)
   if (unheard.length > 0) {
     await connection.query(
       'INSERT INTO machines (id, registered) SELECT id, false FROM unnest($1::text[]) AS id ON CONFLICT DO NOTHING',
@@ -172,9 +172,9 @@ async function insertSplitting(
   if (rows.length === 0) return 0
   await connection.query('SAVEPOINT part')
   try {
-    const { rowCount } = await connection.query(insertReadings(rows))
+    const stored = await insertReadingsOnce(connection, rows)
     await connection.query('RELEASE SAVEPOINT part')
-    return rowCount ?? 0
+    return stored
   } catch (error) {
     if (kindOfFailure(error) !== 'refuse') throw error
     await connection.query('ROLLBACK TO SAVEPOINT part')
@@ -188,12 +188,4 @@ async function insertSplitting(
   const middle = Math.ceil(rows.length / 2)
   const first = await insertSplitting(connection, rows.slice(0, middle), refused)
   return first + (await insertSplitting(connection, rows.slice(middle), refused))
-}
-
-/**
- * The order in which rows are written, and in which a stream delivers for the first time. All writers keep it,
- * so that two of them that write the same rows wait for each other instead of deadlocking.
- */
-function byMessage(a: ReadingRow, b: ReadingRow): number {
-  return a.id.high - b.id.high || a.id.low - b.id.low || a.position - b.position
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectToNats, type NatsConnection } from '../../src/broker/connect.ts'
 import { readBacklog, type Backlog } from '../../src/broker/stream.ts'
+import { copyTemplate } from './embedded-database.ts'
 import { readEndpoints, type EndpointsFile } from '../../src/embedded/state-folder.ts'
 
 const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'cnc-monitor.js')
@@ -78,15 +79,6 @@ export class TestMonitor {
     return code
   }
 
-  /** kill -9 of the monitor and both servers at once. */
-  async killEverything(): Promise<void> {
-    const { monitor, nats, database } = this.endpoints.pids
-    const gone = this.#child === null ? Promise.resolve() : once(this.#child, 'exit')
-    for (const pid of [monitor, nats, database]) if (pid !== null) process.kill(pid, 'SIGKILL')
-    await gone
-    this.#child = null
-  }
-
   /** Runs one of the program's other commands to its end. */
   async command(args: readonly string[], stdin?: string): Promise<Finished> {
     const child = spawn(process.execPath, [PROGRAM, ...args], {
@@ -137,14 +129,23 @@ export class TestMonitor {
   }
 }
 
+export interface StateFolderOptions {
+  /** Where the state folder is made. */
+  readonly parent?: string | undefined
+  /** Begin with a finished, empty database instead of making one. */
+  readonly isDatabaseCopied?: boolean
+}
+
 /** Runs a test with a monitor that is up. */
 export async function withMonitor<T>(
   run: (monitor: TestMonitor) => Promise<T>,
   env: NodeJS.ProcessEnv = {},
+  { parent = tmpdir(), isDatabaseCopied = false }: StateFolderOptions = {},
 ): Promise<T> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'cnc-monitor-e2e-'))
+  const stateDir = await mkdtemp(join(parent, 'cnc-monitor-e2e-'))
   const monitor = new TestMonitor(stateDir, env)
   try {
+    if (isDatabaseCopied) await copyTemplate(join(stateDir, 'database'))
     await monitor.start()
     return await run(monitor)
   } finally {

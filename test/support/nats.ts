@@ -17,6 +17,8 @@ const NOT_FATAL: readonly NodeJS.Signals[] = ['SIGSTOP', 'SIGCONT', 'SIGHUP', 'S
 export interface TestNats {
   /** The same before and after `restart`. */
   readonly url: string
+  /** Holds the server's files. */
+  readonly folder: string
   /** The server's own process; another one after `restart`. */
   readonly pid: number
   /** Ends the server in good order if it still runs, and starts another one on the same folder and port. */
@@ -51,6 +53,7 @@ export async function withNats<T>(run: (nats: TestNats) => Promise<T>): Promise<
     let running = (server = await start(0))
     return await run({
       url: running.url,
+      folder,
       get pid() {
         return running.pid
       },

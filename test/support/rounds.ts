@@ -1,0 +1,55 @@
+// Many rounds of a fault at random moments: how many, which moments, and the summary of what they came to.
+//
+// A run is repeated with the seed it has printed (SEED=...), as far as processes and clocks allow.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import type { TestContext } from 'node:test'
+import { seededRandom, type Random } from '../../src/sources/shop/random.ts'
+import type { Comparison } from './comparison.ts'
+
+/** Far above what a monitor needs under such a load, far below what a leak reaches in many rounds. */
+const MAX_RSS_MIB = 350
+
+export interface Rounds {
+  readonly count: number
+  readonly random: Random
+  /** Says which round it is, and notes how much memory a process has. Nothing when it is gone. */
+  note(round: number, pid: number | null): void
+  /** Writes the summary and fails when memory was not flat. */
+  finish(comparison: Comparison): void
+}
+
+/** `short` rounds in CI; SOAK_ROUNDS in the long form. */
+export function roundsOf(t: TestContext, short: number): Rounds {
+  const soak = Number(process.env['SOAK_ROUNDS'] ?? 0)
+  const count = soak || short
+  const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32))
+  const random = seededRandom(seed)
+  let maxRssMib = 0
+  t.diagnostic(`SEED=${seed}`)
+  return {
+    count,
+    random,
+    note(round, pid) {
+      maxRssMib = Math.max(maxRssMib, pid === null ? 0 : rssMib(pid))
+      if (soak > 0) process.stderr.write(`  ${t.name}: round ${round + 1} of ${count}, ${maxRssMib} MiB\n`)
+    },
+    finish({ acknowledged, stored, lost, doubled, wrong }) {
+      t.diagnostic(
+        `${count} rounds, ${acknowledged} acknowledged, ${stored} stored, ${lost.length} lost, ` +
+          `${doubled.length} doubled, ${wrong.length} wrong, max RSS ${maxRssMib} MiB`,
+      )
+      assert.ok(maxRssMib < MAX_RSS_MIB, `the monitor held ${maxRssMib} MiB`)
+    },
+  }
+}
+
+/** 0 where the system does not say. */
+function rssMib(pid: number): number {
+  try {
+    const [, kib = '0'] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+    return Math.round(Number(kib) / 1024)
+  } catch {
+    return 0
+  }
+}
