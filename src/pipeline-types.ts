@@ -1,4 +1,5 @@
 // The contracts between the stages. A stage knows these and nothing of its neighbours.
+import type { StoreFailure } from './observation.ts'
 import type { Reading, Rejection } from './reading.ts'
 
 /**
@@ -84,8 +85,7 @@ export type WriteOutcome =
       /** Readings the store itself refused; each is committed as a dead letter. */
       readonly refused: ReadonlyMap<DecodedMessage, readonly Rejection[]>
     }
-  | { readonly kind: 'retry'; readonly reason: string }
-  | { readonly kind: 'fatal'; readonly reason: string }
+  | { readonly kind: 'retry' | 'fatal'; readonly reason: string; readonly failure: StoreFailure }
 
 /** Where readings are sent to: the stream. Used by everything that publishes. */
 export interface Publisher {

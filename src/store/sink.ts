@@ -13,7 +13,7 @@ import { byIdentity, insertReadings, type ReadingRow } from './insert-readings.t
 import { heardMachines } from './heard-machines.ts'
 import { messageIds } from './message-id.ts'
 import { inTransaction, type Pool } from './pool.ts'
-import { kindOfFailure } from './sqlstate.ts'
+import { failureOf, kindOfFailure } from './sqlstate.ts'
 
 /** A row, and the message it came with. */
 interface SourcedRow extends ReadingRow {
@@ -65,9 +65,9 @@ export function timescaleSink(pool: Pool, ready: Pool): Sink {
         machines.remember(unheard)
         return outcome
       } catch (error) {
-        const kind = kindOfFailure(error)
+        const { kind, failure } = failureOf(error)
         // A refusal that splitting did not cure concerns no row: the same words for ever would block all.
-        return { kind: kind === 'retry' ? 'retry' : 'fatal', reason: sentenceOf(error) }
+        return { kind: kind === 'retry' ? 'retry' : 'fatal', reason: sentenceOf(error), failure }
       }
     },
 
