@@ -65,11 +65,14 @@ export function valueOf(
   name: string,
   labels: Readonly<Record<string, string>> = {},
 ): number | undefined {
-  const wanted = JSON.stringify(Object.entries(labels).toSorted())
+  const names = Object.keys(labels)
   return families
     .flatMap((family) => family.samples)
     .find(
-      (sample) => sample.name === name && JSON.stringify(Object.entries(sample.labels).toSorted()) === wanted,
+      (sample) =>
+        sample.name === name &&
+        Object.keys(sample.labels).length === names.length &&
+        names.every((label) => sample.labels[label] === labels[label]),
     )?.value
 }
 
