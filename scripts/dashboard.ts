@@ -63,7 +63,8 @@ function panelOf({ title, kind, unit, meaning, queries }: Panel): object {
       datasource: DATASOURCE,
       expr: expr.replaceAll('{$of}', `{${OF}}`),
       legendFormat,
-      range: true,
+      // A stat shows what is now: a series that has ended must not linger in it.
+      ...(kind === 'stat' ? { instant: true, range: false } : { range: true }),
     })),
     ...(kind === 'stat' ? statLooks() : seriesLooks(unit)),
   }

@@ -4,7 +4,9 @@ import type { Registry } from 'prom-client'
 import type { PipelineObserver } from './observation.ts'
 import { pipelineInstruments, type MessageOutcome } from './pipeline-instruments.ts'
 import type { DecodedMessage, WriteOutcome } from './pipeline-types.ts'
-import type { RejectionCode } from './reading.ts'
+import type { Rejection, RejectionCode } from './reading.ts'
+
+const none: readonly Rejection[] = []
 
 /** Declares the pipeline's metrics; the observer feeds them. */
 export function pipelineMetrics(registry: Registry): PipelineObserver {
@@ -30,7 +32,7 @@ export function pipelineMetrics(registry: Registry): PipelineObserver {
       to.readingsStored.inc(outcome.stored)
       to.readingsAlreadyStored.inc(Math.max(0, accepted - outcome.stored))
       to.readingsRefused.inc(refused)
-      for (const [outcome, count] of byOutcome) to.messages.inc({ outcome }, count)
+      for (const [outcome, count] of Object.entries(byOutcome)) to.messages.inc({ outcome }, count)
       for (const [reason, count] of byReason) to.deadLetters.inc({ reason }, count)
     },
     failed(batch, { failure }) {
@@ -67,25 +69,25 @@ function oldestReceiptMs(batch: readonly DecodedMessage[]): number {
 }
 
 function tallyOf(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kind: 'committed' }) {
-  const byOutcome = new Map<MessageOutcome, number>()
+  const byOutcome = { stored: 0, partly_refused: 0, refused: 0 } satisfies Partial<
+    Record<MessageOutcome, number>
+  >
   const byReason = new Map<RejectionCode, number>()
   let accepted = 0
   let refused = 0
   for (const message of batch) {
-    const byDatabase = outcome.refused.get(message) ?? []
+    const byDatabase = outcome.refused.get(message) ?? none
     const rows = message.readings.length - byDatabase.length
-    const isWhole = message.rejections.length + byDatabase.length === 0
     accepted += rows
-    add(byOutcome, isWhole ? 'stored' : rows > 0 ? 'partly_refused' : 'refused')
-    if (isWhole) continue
+    if (message.rejections.length + byDatabase.length === 0) {
+      byOutcome.stored += 1
+      continue
+    }
+    byOutcome[rows > 0 ? 'partly_refused' : 'refused'] += 1
     for (const { code, more } of [...message.rejections, ...byDatabase]) {
-      add(byReason, code)
+      byReason.set(code, (byReason.get(code) ?? 0) + 1)
       refused += 1 + more
     }
   }
   return { accepted, refused, byOutcome, byReason }
-}
-
-function add<K>(counts: Map<K, number>, key: K): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1)
 }
