@@ -49,8 +49,8 @@ export function openMetrics({ version, readiness, broker }: MetricsSources): Met
     registers,
   })
   build.set({ version, node: process.version }, 1)
-  stateMetrics(registry, readiness, broker)
-  const pipeline = pipelineMetrics(registry)
+  const { observer: pipeline, isTaking } = pipelineMetrics(registry)
+  stateMetrics(registry, { readiness, broker, isTaking })
   const requests = new Histogram({
     name: 'cnc_monitor_http_request_duration_seconds',
     help: 'HTTP requests answered, by method, route template and class of status; route "none": no such address.',

@@ -71,7 +71,6 @@ export function pipelineInstruments(registry: Registry) {
       dependencies,
     ),
     batchesInFlight: gauge('cnc_monitor_batches_in_flight', 'Batches being written now.'),
-    taking: gauge('cnc_monitor_taking', '1 while messages are taken, 0 while that is interrupted.'),
     batchMessages: histogram(
       'cnc_monitor_batch_messages',
       'Messages in a batch.',

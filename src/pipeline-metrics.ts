@@ -8,12 +8,18 @@ import type { Rejection, RejectionCode } from './reading.ts'
 
 const none: readonly Rejection[] = []
 
-/** Declares the pipeline's metrics; the observer feeds them. */
-export function pipelineMetrics(registry: Registry): PipelineObserver {
-  const to = pipelineInstruments(registry)
-  to.taking.set(1)
+export interface PipelineMetrics {
+  readonly observer: PipelineObserver
+  /** False from an interruption until the pipeline goes on. */
+  readonly isTaking: () => boolean
+}
 
-  return {
+/** Declares the pipeline's metrics; the observer feeds them. */
+export function pipelineMetrics(registry: Registry): PipelineMetrics {
+  const to = pipelineInstruments(registry)
+  let isTaking = true
+
+  const observer: PipelineObserver = {
     cut(batch, { reason, waitedMs }) {
       const { readings, bytes, again } = sizeOf(batch)
       to.batchesInFlight.inc()
@@ -45,11 +51,14 @@ export function pipelineMetrics(registry: Registry): PipelineObserver {
       to.messages.inc({ outcome: 'given_back' }, batch.length)
     },
     interrupted(_reason, dependency) {
-      to.taking.set(0)
+      isTaking = false
       to.interruptions.inc({ dependency })
     },
-    resumed: () => to.taking.set(1),
+    resumed() {
+      isTaking = true
+    },
   }
+  return { observer, isTaking: () => isTaking }
 }
 
 function sizeOf(batch: readonly DecodedMessage[]) {

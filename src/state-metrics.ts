@@ -73,7 +73,15 @@ const brokerGauges: readonly {
   },
 ]
 
-export function stateMetrics(registry: Registry, readiness: () => Readiness, broker: () => BrokerPoll): void {
+interface StateSources {
+  readonly readiness: () => Readiness
+  readonly broker: () => BrokerPoll
+  /** What the pipeline says; it cannot take from a broker that does not answer, though it may not know yet. */
+  readonly isTaking: () => boolean
+}
+
+/** Declares them all in `registry`. */
+export function stateMetrics(registry: Registry, { readiness, broker, isTaking }: StateSources): void {
   const declare = (name: string, help: string, value: () => number | null) =>
     declareGauge(registry, name, help, [], (set) => set({}, value()))
   const declareByDependency = (name: string, help: string, value: (check: CheckState) => number | null) =>
@@ -86,6 +94,11 @@ export function stateMetrics(registry: Registry, readiness: () => Readiness, bro
     })
 
   declare('cnc_monitor_ready', '1 when /readyz answers 200.', () => Number(readiness().ready))
+  declare(
+    'cnc_monitor_taking',
+    '1 while messages are taken; 0 while that is interrupted or the broker does not answer.',
+    () => Number(isTaking() && readiness().checks['broker']?.ok === true),
+  )
   declareByDependency(
     'cnc_monitor_dependency_up',
     '1 when the server answered the last time it was asked, as /readyz says.',

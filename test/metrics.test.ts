@@ -178,6 +178,7 @@ test('readiness is exported as it is answered', async () => {
   assert.equal(valueOf(page, 'cnc_monitor_ready'), 0)
   assert.equal(valueOf(page, 'cnc_monitor_dependency_up', { dependency: 'database' }), 1)
   assert.equal(valueOf(page, 'cnc_monitor_dependency_up', { dependency: 'broker' }), 0)
+  assert.equal(valueOf(page, 'cnc_monitor_taking'), 0, 'nothing is taken from a broker that does not answer')
   const name = 'cnc_monitor_dependency_last_success_timestamp_seconds'
   assert.equal(valueOf(page, name, { dependency: 'database' }), 1_772_366_400.5)
   assert.equal(valueOf(page, name, { dependency: 'broker' }), undefined)

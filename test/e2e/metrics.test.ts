@@ -153,7 +153,7 @@ test('while the database is frozen a scrape is answered, and agrees with /readyz
     assert.equal(valueOf(await scrape(monitor), 'cnc_monitor_ready'), 1)
   }))
 
-test('while nats-server is frozen no old figure of it is exported', () =>
+test('while nats-server is frozen the metrics say so, and no old figure of it is exported', () =>
   withMonitor(async (monitor) => {
     const nats = monitor.endpoints.pids.nats ?? assert.fail()
     const pending = async () => valueOf(await scrape(monitor), 'cnc_monitor_consumer_pending_messages')
@@ -166,8 +166,16 @@ test('while nats-server is frozen no old figure of it is exported', () =>
       assert.equal(valueOf(page, 'cnc_monitor_stream_last_sequence'), undefined)
       const last = valueOf(page, 'cnc_monitor_broker_poll_last_success_timestamp_seconds') ?? 0
       assert.ok(last > 0 && last < Date.now() / 1_000)
+      await until('readiness is lost', async () => !(await isReady(monitor)))
+      const unready = await scrape(monitor)
+      assert.equal(valueOf(unready, 'cnc_monitor_ready'), 0)
+      assert.equal(valueOf(unready, 'cnc_monitor_taking'), 0)
+      assert.equal(valueOf(unready, 'cnc_monitor_dependency_up', { dependency: 'broker' }), 0)
+      assert.equal(valueOf(unready, 'cnc_monitor_dependency_up', { dependency: 'database' }), 1)
     } finally {
       process.kill(nats, 'SIGCONT')
     }
     await until('the figures are back', async () => (await pending()) === 0)
+    await until('readiness is back', () => isReady(monitor))
+    assert.equal(valueOf(await scrape(monitor), 'cnc_monitor_taking'), 1)
   }))
