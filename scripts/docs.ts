@@ -1,9 +1,11 @@
 // Writes the documents that are made from the code; with --check it says whether they are what it would write.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { format } from 'prettier'
+import { format, resolveConfig } from 'prettier'
 import { allowed, settings } from '../src/config.ts'
 import { readingFields } from '../src/reading.ts'
+import { dashboard } from './dashboard.ts'
+import { metricsPage } from './metrics-page.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -39,11 +41,13 @@ const wireFormat = join(root, 'docs/wire-format.md')
 const pages = {
   [join(root, 'docs/configuration.md')]: configurationPage(),
   [wireFormat]: wireFormatPage(readFileSync(wireFormat, 'utf8')),
+  [join(root, 'docs/metrics.md')]: await metricsPage(),
+  [join(root, 'deploy/grafana/cnc-monitor.json')]: JSON.stringify(dashboard()),
 }
 for (const [path, text] of Object.entries(pages)) {
-  const formatted = await format(text, { parser: 'markdown' })
+  const formatted = await format(text, { filepath: path, ...(await resolveConfig(path)) })
   if (!process.argv.includes('--check')) writeFileSync(path, formatted)
-  else if (readFileSync(path, 'utf8') !== formatted) {
+  else if (!existsSync(path) || readFileSync(path, 'utf8') !== formatted) {
     process.stderr.write(`${path} is not what the code says: run "npm run docs".\n`)
     process.exitCode = 1
   }

@@ -1,7 +1,9 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
+import packageJson from '../package.json' with { type: 'json' }
 import { connectToNats } from './broker/connect.ts'
 import { consumerWatch, watchConsumer } from './broker/consumer-position.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
+import { watchBroker } from './broker/standing.ts'
 import { declareStream, readBacklog } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
 import { messageDecoder } from './decode/message-decoder.ts'
@@ -11,6 +13,8 @@ import { runPipeline } from './ingest/pipeline.ts'
 import { progressLog } from './ingest/progress-log.ts'
 import { waitFor, type Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
+import { openMetrics } from './metrics.ts'
+import { observers } from './observation.ts'
 import { watchReadiness } from './readiness.ts'
 import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
@@ -84,6 +88,17 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   }
   void watchConsumer(watch, signal)
 
+  const readiness = watchReadiness(
+    {
+      database: () => store.ready.query('SELECT 1'),
+      // Asks for the consumer: a server may greet and take pings while its JetStream is stuck.
+      broker: () => readBacklog(nats, stream, consumer),
+    },
+    signal,
+  )
+  const broker = watchBroker(nats, stream, consumer, signal)
+  const metrics = openMetrics({ version: packageJson.version, readiness, broker })
+
   const sink = timescaleSink({ pool: store.ingest, ready: store.ready, copies: store.copies })
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)
@@ -110,26 +125,17 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
       },
       batchesInFlight,
       workingEveryMs: ackWaitMs / 3,
-      observer: {
-        committed: (batch, outcome) => progress.committed(batch, outcome),
+      observer: observers(progress, metrics.pipeline, {
         interrupted: (reason) => log.warn(`Taking messages is interrupted: ${reason}`),
         resumed: () => log.info('Taking messages again'),
-      },
+      }),
     },
     signal,
   )
   running.catch((error: unknown) => life.fail(`The monitor cannot go on: ${sentenceOf(error)}`))
   life.onStop('the pipeline', () => running.catch(() => undefined))
 
-  const readiness = watchReadiness(
-    {
-      database: () => store.ready.query('SELECT 1'),
-      // Asks for the consumer: a server may greet and take pings while its JetStream is stuck.
-      broker: () => readBacklog(nats, stream, consumer),
-    },
-    signal,
-  )
-  const app = createApp({ queries: apiQueries(store.api), readiness, log })
+  const app = createApp({ queries: apiQueries(store.api), readiness, metrics, log })
   life.onStop('the HTTP server', () => app.close())
   const tries = explicit.has('http.port') ? 0 : PORT_TRIES
   const http = await listen(app, config.http.host, config.http.port, tries)

@@ -1,4 +1,5 @@
 // The contracts between the stages. A stage knows these and nothing of its neighbours.
+import type { StoreFailure } from './observation.ts'
 import type { Reading, Rejection } from './reading.ts'
 
 /**
@@ -87,8 +88,7 @@ export type WriteOutcome =
       /** Messages of which nothing was stored, though the rest of the batch was; give them back. */
       readonly postponed: ReadonlyMap<DecodedMessage, string>
     }
-  | { readonly kind: 'retry'; readonly reason: string }
-  | { readonly kind: 'fatal'; readonly reason: string }
+  | { readonly kind: 'retry' | 'fatal'; readonly reason: string; readonly failure: StoreFailure }
 
 /** Where readings are sent to: the stream. Used by everything that publishes. */
 export interface Publisher {

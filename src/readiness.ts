@@ -1,7 +1,8 @@
 // Whether the servers answer, found out in the background: asking for it costs nothing and waits for nothing.
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Dependency } from './observation.ts'
 
-interface CheckState {
+export interface CheckState {
   readonly ok: boolean
   /** RFC 3339; null: not once yet. */
   readonly last_success: string | null
@@ -18,7 +19,7 @@ const LIMIT_MS = 5_000
 
 /** Runs the checks until `signal` aborts; the returned function says how they stood last. */
 export function watchReadiness(
-  checks: Readonly<Record<string, () => Promise<unknown>>>,
+  checks: Readonly<Record<Dependency, () => Promise<unknown>>>,
   signal: AbortSignal,
 ): () => Readiness {
   const states = new Map<string, CheckState>()

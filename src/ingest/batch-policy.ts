@@ -26,12 +26,10 @@ export class Batch {
     return this.messages.length === 0
   }
 
-  /** Full batches exceed a limit by one message at most. */
-  isFull(limits: BatchLimits): boolean {
-    return (
-      this.messages.length >= limits.messages ||
-      this.#readings >= limits.readings ||
-      this.#bytes >= limits.bytes
-    )
+  /** Which limit the batch has reached; null: none yet. It is exceeded by one message at most. */
+  fullBy(limits: BatchLimits): 'messages' | 'readings' | 'bytes' | null {
+    if (this.messages.length >= limits.messages) return 'messages'
+    if (this.#readings >= limits.readings) return 'readings'
+    return this.#bytes >= limits.bytes ? 'bytes' : null
   }
 }

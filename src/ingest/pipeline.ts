@@ -7,6 +7,7 @@
 // commit, or given back. Batches in flight are bounded; while all are busy nothing more is pulled.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sentenceOf } from '../errors.ts'
+import type { CutReason, PipelineObserver } from '../observation.ts'
 import type { DecodedMessage, Delivery, Sink, Source, WriteOutcome } from '../pipeline-types.ts'
 import { Batch, type BatchLimits } from './batch-policy.ts'
 import { giveBack, settle } from './settle.ts'
@@ -22,14 +23,6 @@ export interface PipelineOptions {
   readonly observer: PipelineObserver
 }
 
-/** Told what happens; must not throw. */
-interface PipelineObserver {
-  committed(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kind: 'committed' }): void
-  /** Taking has stopped; it goes on by itself. */
-  interrupted(reason: string): void
-  resumed(): void
-}
-
 /** Runs until `signal` aborts and what was in hand is settled. Throws when going on would not help. */
 export async function runPipeline(options: PipelineOptions, signal: AbortSignal): Promise<void> {
   let failures = 0
@@ -38,7 +31,7 @@ export async function runPipeline(options: PipelineOptions, signal: AbortSignal)
     if (ended.kind === 'fatal') throw new Error(ended.reason)
     if (signal.aborted) return
     failures = ended.committed ? 1 : failures + 1
-    options.observer.interrupted(ended.reason)
+    options.observer.interrupted(ended.reason, ended.kind === 'source' ? 'broker' : 'database')
     try {
       await sleep(Math.min(5_000, 100 * 2 ** Math.min(failures, 6)), undefined, { signal })
       if (ended.kind === 'retry') await options.sink.available(signal)
@@ -66,6 +59,7 @@ async function takeUntilInterrupted(
   const interruption = new AbortController()
   const inFlight = new Set<Promise<void>>()
   let open = new Batch()
+  let openedAtMs = 0
   let timer: NodeJS.Timeout | undefined
   let committed = false
   const failed: (WriteOutcome & { kind: 'retry' | 'fatal' })[] = []
@@ -74,31 +68,38 @@ async function takeUntilInterrupted(
     const reminder = setInterval(() => {
       for (const { delivery } of batch) delivery.working()
     }, workingEveryMs)
+    const startedAtMs = performance.now()
     const outcome = await sink.write(batch).finally(() => clearInterval(reminder))
+    const commitMs = performance.now() - startedAtMs
     if (outcome.kind === 'committed') {
       committed = true
       settle(batch, outcome)
-      observer.committed(batch, outcome)
+      observer.committed(batch, outcome, commitMs)
     } else {
       failed.push(outcome)
       giveBack(batch, failures)
+      observer.failed(batch, outcome, commitMs)
       interruption.abort()
     }
   }
 
-  const send = () => {
+  const send = (reason: CutReason) => {
     clearTimeout(timer)
     timer = undefined
     const batch = open
     open = new Batch()
     if (batch.isEmpty()) return
-    if (failed.length > 0) return giveBack(batch.messages, failures)
+    observer.cut(batch.messages, { reason, waitedMs: performance.now() - openedAtMs })
+    if (failed.length > 0) {
+      giveBack(batch.messages, failures)
+      return observer.givenBack(batch.messages)
+    }
     const writing: Promise<void> = write(batch.messages).finally(() => inFlight.delete(writing))
     inFlight.add(writing)
   }
 
   const sendWhenDue = () => {
-    if (inFlight.size < batchesInFlight) send()
+    if (inFlight.size < batchesInFlight) send(open.fullBy(limits) ?? 'age')
     else void Promise.race(inFlight).then(sendWhenDue)
   }
 
@@ -106,10 +107,12 @@ async function takeUntilInterrupted(
   try {
     for await (const burst of source.take(AbortSignal.any([signal, interruption.signal]))) {
       for (const delivery of burst) {
+        if (open.isEmpty()) openedAtMs = performance.now()
         open.add(decode(delivery))
-        if (open.isFull(limits)) {
+        if (open.fullBy(limits) !== null) {
           while (inFlight.size >= batchesInFlight) await Promise.race(inFlight)
-          if (open.isFull(limits)) send()
+          const limit = open.fullBy(limits)
+          if (limit !== null) send(limit)
         }
       }
       if (!open.isEmpty()) timer ??= setTimeout(sendWhenDue, limits.ageMs)
@@ -117,7 +120,7 @@ async function takeUntilInterrupted(
   } catch (error) {
     reason = sentenceOf(error)
   }
-  send()
+  send('rest')
   await Promise.all(inFlight)
   await source.flush().catch(() => undefined)
   const [first] = failed.toSorted((a, b) => a.kind.localeCompare(b.kind)) // fatal before retry

@@ -10,7 +10,7 @@ import { sentenceOf } from '../errors.ts'
 import { waitFor } from '../lifecycle.ts'
 import { messageIds } from './message-id.ts'
 import type { Pool } from './pool.ts'
-import { kindOfFailure } from './sqlstate.ts'
+import { failureOf, kindOfFailure } from './sqlstate.ts'
 import { messageWriter, type Written } from './write-messages.ts'
 
 /** Delivered so often, a message is written apart from others when a statement fails for no known reason. */
@@ -89,10 +89,10 @@ export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
         const { stored, refused, postponed } = parts
         return { kind: 'committed', stored, refused, postponed }
       } catch (error) {
-        const kind = kindOfFailure(error)
+        const { kind, failure } = failureOf(error)
         // A refusal that splitting did not cure concerns no row: the same words for ever would block all.
         const isFatal = kind === 'fatal' || kind === 'refuse'
-        return { kind: isFatal ? 'fatal' : 'retry', reason: sentenceOf(error) }
+        return { kind: isFatal ? 'fatal' : 'retry', reason: sentenceOf(error), failure }
       }
     },
 

@@ -7,39 +7,56 @@
 // refuse: a row is what the database will not take. It alone is refused.
 // fatal:  neither waiting nor splitting helps; the monitor stops and says why.
 
+import type { StoreFailure } from '../observation.ts'
+
 export type FailureKind = 'away' | 'retry' | 'split' | 'refuse' | 'fatal'
 
+interface Failure {
+  readonly kind: FailureKind
+  /** The same in one word, for whoever counts failures. */
+  readonly failure: StoreFailure
+}
+
 /** Whole codes come before classes (the first two characters). */
-const kinds: Readonly<Record<string, FailureKind>> = {
-  '08': 'away', // connection exception
-  '0A': 'fatal', // feature not supported
-  '22': 'refuse', // data exception
-  '23': 'refuse', // integrity constraint violation
-  '25006': 'away', // read-only transaction: the primary is being changed over
-  '28': 'fatal', // invalid authorization
-  '3D': 'fatal', // the database does not exist
-  '3F': 'fatal', // the schema does not exist
-  '40': 'retry', // transaction rollback: deadlock, serialization failure
-  '42': 'fatal', // undefined table or column, insufficient privilege
-  '44': 'refuse', // WITH CHECK OPTION violation
-  '53': 'away', // insufficient resources: disk full, out of memory, too many connections
-  '53400': 'split', // a configured limit, such as tuples decompressed by one insert
-  '54': 'split', // program limit exceeded: too complex, row too large
-  '55': 'retry', // object not in prerequisite state: lock not available
-  '57': 'away', // operator intervention: shutdown, starting up
-  '57014': 'retry', // the statement was cancelled: statement_timeout, or an administrator
-  '58': 'away', // system error outside the database: input and output
-  P0: 'refuse', // raised by a trigger
-  XX: 'retry', // internal error
+const failures: Readonly<Record<string, Failure>> = {
+  '08': { kind: 'away', failure: 'connection' }, // connection exception
+  '0A': { kind: 'fatal', failure: 'schema' }, // feature not supported
+  '22': { kind: 'refuse', failure: 'refusal' }, // data exception
+  '23': { kind: 'refuse', failure: 'refusal' }, // integrity constraint violation
+  '25006': { kind: 'away', failure: 'shutdown' }, // read-only transaction: the primary is being changed over
+  '28': { kind: 'fatal', failure: 'authorization' }, // invalid authorization
+  '3D': { kind: 'fatal', failure: 'schema' }, // the database does not exist
+  '3F': { kind: 'fatal', failure: 'schema' }, // the schema does not exist
+  '40': { kind: 'retry', failure: 'conflict' }, // transaction rollback: deadlock, serialization failure
+  '42': { kind: 'fatal', failure: 'schema' }, // undefined table or column, insufficient privilege
+  '44': { kind: 'refuse', failure: 'refusal' }, // WITH CHECK OPTION violation
+  '53': { kind: 'away', failure: 'resources' }, // insufficient resources: disk full, out of memory, too many connections
+  '53400': { kind: 'split', failure: 'limit' }, // a configured limit, such as tuples decompressed by one insert
+  '54': { kind: 'split', failure: 'limit' }, // program limit exceeded: too complex, row too large
+  '55': { kind: 'retry', failure: 'lock' }, // object not in prerequisite state: lock not available
+  '57': { kind: 'away', failure: 'shutdown' }, // operator intervention: shutdown, starting up
+  '57014': { kind: 'retry', failure: 'timeout' }, // the statement was cancelled: statement_timeout, or an administrator
+  '58': { kind: 'away', failure: 'system' }, // system error outside the database: input and output
+  P0: { kind: 'refuse', failure: 'refusal' }, // raised by a trigger
+  XX: { kind: 'retry', failure: 'internal' }, // internal error
 }
 
 const UNIQUE_VIOLATION = '23505'
 
 /** A failure without a SQLSTATE is one of the connection; of an unknown state nobody knows that it lasts. */
-export function kindOfFailure(error: unknown): FailureKind {
+export function failureOf(error: unknown): Failure {
   const code = sqlstateOf(error)
-  if (code === null) return 'away'
-  return kinds[code] ?? kinds[code.slice(0, 2)] ?? 'retry'
+  if (code !== null) {
+    return failures[code] ?? failures[code.slice(0, 2)] ?? { kind: 'retry', failure: 'other' }
+  }
+  // The driver's own time limits carry no code: they can be told by their words alone.
+  const { code: system, message } = error as { code?: unknown; message?: unknown }
+  const isTimeout = system === 'ETIMEDOUT' || /time(d )?out/i.test(String(message))
+  return { kind: 'away', failure: isTimeout ? 'timeout' : 'connection' }
+}
+
+export function kindOfFailure(error: unknown): FailureKind {
+  return failureOf(error).kind
 }
 
 /** COPY knows no ON CONFLICT: some of its rows are there already. */

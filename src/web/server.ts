@@ -9,6 +9,7 @@ import { handleProblems } from './problems.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
 import { machineRoutes } from './routes/machines.ts'
+import { metricsRoutes, type MetricsPage } from './routes/metrics.ts'
 import { readingRoutes } from './routes/readings.ts'
 
 /** What the API asks of the store. Each throws UnavailableError while the store is away. */
@@ -27,10 +28,11 @@ export interface Queries {
 export interface WebOptions {
   readonly queries: Queries
   readonly readiness: () => Readiness
+  readonly metrics: MetricsPage
   readonly log: Logger
 }
 
-export function createApp({ queries, readiness, log }: WebOptions): FastifyInstance {
+export function createApp({ queries, readiness, metrics, log }: WebOptions): FastifyInstance {
   const app = Fastify({
     loggerInstance: log.child({}, { level: 'warn' }),
     bodyLimit: 2 ** 20,
@@ -41,6 +43,7 @@ export function createApp({ queries, readiness, log }: WebOptions): FastifyInsta
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as FastifyInstance
   handleProblems(app)
+  metricsRoutes(app, metrics)
   healthRoutes(app, readiness)
   machineRoutes(app, queries)
   readingRoutes(app, queries)
