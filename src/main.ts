@@ -1,6 +1,7 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
 import { connectToNats } from './broker/connect.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
+import { publisherOn } from './broker/publisher.ts'
 import { declareStream } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
 import { decodeMessage } from './decode/decode-message.ts'
@@ -11,8 +12,11 @@ import { progressLog } from './ingest/progress-log.ts'
 import { waitFor, type Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { watchReadiness } from './readiness.ts'
+import { replaying } from './replay-dead-letters.ts'
+import { keepDeadLettersFor } from './store/dead-letter-retention.ts'
 import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
+import { sinkWithReplays } from './store/replayed-messages.ts'
 import { timescaleSink } from './store/sink.ts'
 import { createApp, listen } from './web/server.ts'
 
@@ -72,7 +76,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   const declare = () => declareStream(nats, declaration, (sentence) => log.warn(sentence))
   await waitFor(`the stream ${stream}`, declare, wait)
 
-  const sink = timescaleSink(store.ingest, store.ready)
+  const sink = sinkWithReplays(store.ingest, timescaleSink(store.ingest, store.ready))
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)
   life.onStop('the log of progress', () => {
@@ -84,6 +88,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     maxReadings: config.limits.readings,
     maxFutureMs: config.limits.futureMs,
     maxAgeMs: config.retention.rawDays === 0 ? null : config.retention.rawDays * DAY_MS,
+    maxRejections: config.limits.deadLettersPerMessage,
   }
   const running = runPipeline(
     {
@@ -113,7 +118,10 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     { database: () => store.ready.query('SELECT 1'), broker: () => nats.rtt() },
     signal,
   )
-  const app = createApp({ queries: apiQueries(store.api), readiness, log })
+  const removing = keepDeadLettersFor(config.retention.deadLetterDays, store.api, signal, log)
+  life.onStop('the retention of dead letters', () => removing)
+  const queries = apiQueries(store.api)
+  const app = createApp({ queries, replays: replaying(queries, publisherOn(nats)), readiness, log })
   life.onStop('the HTTP server', () => app.close())
   const tries = explicit.has('http.port') ? 0 : PORT_TRIES
   const http = await listen(app, config.http.host, config.http.port, tries)

@@ -86,26 +86,30 @@ export interface Rejection {
   readonly more: number
 }
 
-export type RejectionCode =
-  | 'too_large'
-  | 'not_utf8'
-  | 'not_json'
-  | 'wrong_root'
-  | 'empty_array'
-  | 'too_many_readings'
-  | 'missing_field'
-  | 'wrong_type'
-  | 'bad_machine_id'
-  | 'bad_timestamp'
-  | 'in_the_future'
-  | 'too_old'
-  | 'not_finite'
-  | 'not_exact'
-  | 'bad_text'
-  | 'too_deep'
-  | 'extra_too_large'
-  | 'bad_alarms'
-  | 'refused_by_database'
+/** Every code, so that one can be told from a slip of the pen at run time too. */
+export const rejectionCodes = [
+  'too_large',
+  'not_utf8',
+  'not_json',
+  'wrong_root',
+  'empty_array',
+  'too_many_readings',
+  'missing_field',
+  'wrong_type',
+  'bad_machine_id',
+  'bad_timestamp',
+  'in_the_future',
+  'too_old',
+  'not_finite',
+  'not_exact',
+  'bad_text',
+  'too_deep',
+  'extra_too_large',
+  'bad_alarms',
+  'refused_by_database',
+] as const
+
+export type RejectionCode = (typeof rejectionCodes)[number]
 
 /**
  * A reading as it is given back: JSON text with the wire's names, absent fields left out, unknown names beside

@@ -4,6 +4,7 @@
 // silently when a consumer was deleted and made anew, so a consumer sequence that does not rise ends the flow.
 import { jetstream, type JsMsg } from '@nats-io/jetstream'
 import type { Delivery, Source, StreamIncarnation } from '../pipeline-types.ts'
+import { REPLAY_HEADER, replayOriginIn, type ReplayOrigin } from '../replay-origin.ts'
 import type { NatsConnection } from './connect.ts'
 
 export interface DeliveriesOptions {
@@ -67,6 +68,7 @@ class JetStreamDelivery implements Delivery {
   readonly sequence: number
   readonly receivedAtMs: number
   readonly deliveryCount: number
+  readonly replayOf: ReplayOrigin | null
   readonly #message: JsMsg
 
   constructor(message: JsMsg, incarnation: StreamIncarnation) {
@@ -77,6 +79,8 @@ class JetStreamDelivery implements Delivery {
     this.sequence = info.streamSequence
     this.receivedAtMs = info.timestampNanos / 1e6
     this.deliveryCount = info.deliveryCount
+    const headers = message.headers
+    this.replayOf = headers === undefined ? null : replayOriginIn(headers.get(REPLAY_HEADER))
     this.#message = message
   }
 

@@ -1,4 +1,5 @@
 // Which machines are known to be in the table, so that the hot path asks about each of them once.
+import type { PoolClient } from 'pg'
 import type { ReadingRow } from './insert-readings.ts'
 
 /** Ids remembered at most; past it all are forgotten and asked about once more. */
@@ -24,4 +25,12 @@ export function heardMachines(): HeardMachines {
       for (const id of ids) heard.add(id)
     },
   }
+}
+
+/** Puts machines that readings name into their table; sorted, so that writers wait for each other in one order. */
+export async function insertHeardMachines(client: PoolClient, ids: readonly string[]): Promise<void> {
+  await client.query(
+    'INSERT INTO machines (id, registered) SELECT id, false FROM unnest($1::text[]) AS id ON CONFLICT DO NOTHING',
+    [ids],
+  )
 }
