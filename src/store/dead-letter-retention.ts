@@ -47,12 +47,12 @@ export async function removeOldDeadLetters(
   for (let removed = 0; ;) {
     const { rowCount } = await pool.query(
       `WITH limits AS (SELECT now() - make_interval(days => $1) AS oldest)
-       DELETE FROM dead_letters WHERE id IN (
+       DELETE FROM dead_letters WHERE id = ANY(ARRAY(
          SELECT d.id FROM dead_letters d, limits
          WHERE d.recorded_at < limits.oldest AND NOT EXISTS (
            SELECT FROM dead_letter_replays r WHERE r.dead_letter_id = d.id AND r.requested_at >= limits.oldest)
          ORDER BY d.recorded_at LIMIT $2
-         FOR UPDATE OF d SKIP LOCKED)`,
+         FOR UPDATE OF d SKIP LOCKED))`,
       [days, chunk],
     )
     removed += rowCount ?? 0
