@@ -125,7 +125,10 @@ test('two replays of one dead letter, handled at once by two sinks, store one', 
           sinks.map((_, i) => replayed(pool, letter?.id ?? '', sequence + 2 + i, good(`M${round}`, `1${i}`))),
         )
         const stored = await Promise.all(sinks.map((sink, i) => write(sink, both[i] ?? assert.fail())))
-        assert.deepEqual(stored.toSorted(), [0, 1])
+        assert.equal(
+          stored.reduce((a, b) => a + b),
+          1,
+        )
         assert.equal((await readingsOf(pool, `M${round}`)).length, 1)
       }
     } finally {
