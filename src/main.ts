@@ -13,7 +13,7 @@ import { waitFor, type Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { watchReadiness } from './readiness.ts'
 import { replaying } from './replay-dead-letters.ts'
-import { keepDeadLettersFor } from './store/dead-letter-retention.ts'
+import { hourly, keepDeadLettersFor } from './store/dead-letter-retention.ts'
 import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
 import { sinkWithReplays } from './store/replayed-messages.ts'
@@ -118,7 +118,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     { database: () => store.ready.query('SELECT 1'), broker: () => nats.rtt() },
     signal,
   )
-  const removing = keepDeadLettersFor(config.retention.deadLetterDays, store.api, signal, log)
+  const removing = keepDeadLettersFor(config.retention.deadLetterDays, hourly, store.api, signal, log)
   life.onStop('the retention of dead letters', () => removing)
   const queries = apiQueries(store.api)
   const app = createApp({ queries, replays: replaying(queries, publisherOn(nats)), readiness, log })

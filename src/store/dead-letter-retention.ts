@@ -7,29 +7,37 @@ import { sentenceOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Pool } from './pool.ts'
 
-const HOUR_MS = 3_600_000
-/** The first run waits up to this long, and every run differs by as much: monitors started together spread out. */
-const JITTER_MS = 60_000
+/** When the job runs. */
+export interface RetentionTimes {
+  readonly everyMs: number
+  /** The first run waits up to this long, and every run differs by as much: monitors started together spread out. */
+  readonly jitterMs: number
+}
+
+export const hourly: RetentionTimes = { everyMs: 3_600_000, jitterMs: 60_000 }
+
 /** Removed in one statement: a payload may have a mebibyte, and the statement its time limit. */
 const CHUNK = 1_000
 
 /** Runs until `signal` aborts; never rejects. `days`: 0 keeps them for ever. */
 export async function keepDeadLettersFor(
   days: number,
+  { everyMs, jitterMs }: RetentionTimes,
   pool: Pool,
   signal: AbortSignal,
   log: Pick<Log, 'info' | 'warn'>,
 ): Promise<void> {
   if (days === 0) return
   const pause = (ms: number) =>
-    sleep(ms + Math.random() * JITTER_MS, undefined, { signal }).catch(() => undefined)
-  for (await pause(0); !signal.aborted; await pause(HOUR_MS)) {
+    sleep(ms + Math.random() * jitterMs, undefined, { signal }).catch(() => undefined)
+  for (await pause(0); !signal.aborted; await pause(everyMs)) {
     try {
       const removed = await removeOldDeadLetters(pool, days, signal)
-      if (removed > 0) log.info(`${removed} dead letters older than ${days} days were removed.`)
+      if (removed > 0) log.info(`Dead letters older than ${days} days were removed: ${removed}`)
     } catch (error) {
-      if (!signal.aborted)
-        log.warn(`Old dead letters were not removed, this is tried again: ${sentenceOf(error)}`)
+      if (!signal.aborted) {
+        log.warn(`Old dead letters were not removed, which is tried again: ${sentenceOf(error)}`)
+      }
     }
   }
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeadLetterFilter } from '../../src/dead-letter.ts'
-import { removeOldDeadLetters } from '../../src/store/dead-letter-retention.ts'
+import { keepDeadLettersFor, removeOldDeadLetters } from '../../src/store/dead-letter-retention.ts'
 import {
   countReplayable,
   findDeadLetter,
@@ -143,4 +143,39 @@ test('retention removes what is old, in chunks, and keeps what was replayed sinc
     assert.equal(await removeOldDeadLetters(pool, 90, never), 0)
     const kept = (await listDeadLetters(pool, 100)).map(({ sequence }) => sequence)
     assert.deepEqual(kept, [30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 6])
+  }))
+
+test('retention goes on after a failure, which it says', () =>
+  withStore(async (pool) => {
+    await timescaleSink(pool, pool).write([delivered('x', 1), delivered('x', 2)])
+    await pool.query("UPDATE dead_letters SET recorded_at = now() - interval '8 days' WHERE sequence = 1")
+    await pool.query('ALTER TABLE dead_letters RENAME TO hidden')
+    const stop = new AbortController()
+    const said: string[] = []
+    const failure = Promise.withResolvers<void>()
+    const success = Promise.withResolvers<void>()
+    const log = {
+      warn: (line: string) => (said.push(line), failure.resolve()),
+      info: (line: string) => (said.push(line), success.resolve()),
+    }
+    const running = keepDeadLettersFor(7, { everyMs: 50, jitterMs: 1 }, pool, stop.signal, log)
+    await failure.promise
+    await pool.query('ALTER TABLE hidden RENAME TO dead_letters')
+    await success.promise
+    stop.abort()
+    await running
+    assert.match(said[0] ?? '', /not removed, which is tried again.*dead_letters/)
+    assert.match(said.at(-1) ?? '', /removed: 1$/)
+    assert.equal((await listDeadLetters(pool, 10)).length, 1)
+  }))
+
+test('without a number of days dead letters are kept for ever', () =>
+  withStore(async (pool) => {
+    await timescaleSink(pool, pool).write([delivered('x', 1)])
+    await pool.query("UPDATE dead_letters SET recorded_at = now() - interval '100 years'")
+    await keepDeadLettersFor(0, { everyMs: 1, jitterMs: 1 }, pool, never, {
+      info: assert.fail,
+      warn: assert.fail,
+    })
+    assert.equal((await listDeadLetters(pool, 10)).length, 1)
   }))

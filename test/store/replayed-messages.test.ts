@@ -250,7 +250,12 @@ test('a replay whose dead letter was removed meanwhile is stored once, as the re
     assert.equal(await write(sink, replay), 1)
     assert.equal(await write(sink, replay), 0)
     assert.deepEqual(replay.answers, ['ack', 'ack'])
+    // One that nobody asked for looks the same: it is stored too, and takes nobody's place.
+    const replayOf = { ...(replay.delivery.replayOf ?? assert.fail()), position: 0 }
+    assert.equal(await write(sink, delivered(good('FORGED'), 3, { replayOf })), 1)
+    assert.equal((await readingsOf(pool, 'A')).length, 1)
     assert.deepEqual(await identities(pool), [
+      { sequence: 1, position: 0 },
       { sequence: 1, position: 0 },
       { sequence: 1, position: 1 },
     ])
