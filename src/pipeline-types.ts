@@ -68,7 +68,7 @@ export interface Sink {
   /**
    * Puts readings and dead letters of all messages into the store, in one transaction. Never throws for what
    * the store said: that is the outcome. Several writes may be under way at once. A replay of a dead letter is
-   * stored in a transaction of its own before the others.
+   * stored before the others, in a transaction of its own, and known to be when it is written again.
    */
   write(batch: readonly DecodedMessage[]): Promise<WriteOutcome>
   /** Resolves when the store answers again; rejects when `signal` aborts. */

@@ -40,6 +40,8 @@ export function addDeadLetterCommands(program: Command, options: DeadLetterComma
       .option('--until <time>', 'received at this time or earlier')
       .option('--state <state>', 'open, pending or stored')
   const run = async (url: string | undefined, work: (api: MonitorApi) => Promise<number>) => {
+    // Whoever reads the output has seen enough, as `head` does.
+    process.stdout.on('error', () => process.exit(0))
     try {
       process.exitCode = await work(monitorApi(url ?? defaultUrl()))
     } catch (error) {

@@ -55,7 +55,10 @@ function problemOf(error: FastifyError | Problem | UnavailableError): Problem {
       string,
       string | undefined
     >
-    const field = missingProperty ?? additionalProperty ?? first?.instancePath.slice(1).replaceAll('/', '.')
+    const field =
+      missingProperty ??
+      additionalProperty ??
+      (first?.instancePath.slice(1).replaceAll('/', '.') || undefined)
     return new Problem('invalid_parameter', `${error.message}.`, field)
   }
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500

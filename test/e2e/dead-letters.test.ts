@@ -88,7 +88,7 @@ test('bad parameters are problems that name the parameter', () =>
       ['/1/replay', { payload: 'x', payload_encoding: 'hex' }, 400, 'payload_encoding'],
       ['/1/replay', { by: 'x'.repeat(201) }, 400, 'by'],
       ['/1/replay', { because: 'x' }, 400, 'because'],
-      ['/1/replay', [], 400, ''],
+      ['/1/replay', [], 400, undefined],
       ['/replay', undefined, 400, 'all'],
       ['/replay', { all: false }, 400, 'all'],
       ['/replay', { ids: [] }, 400, 'ids'],
@@ -200,6 +200,24 @@ test('a dead letter is replayed as it is, corrected, and not a second time', () 
     assert.deepEqual([(await monitor.readings('C')).length, (await monitor.readings('D')).length], [1, 1])
     assert.equal((await list(monitor)).length, 2, 'no replay made a dead letter')
   }))
+
+test('of a message over the byte limit only the beginning was kept: it is replayed corrected only', () =>
+  withMonitor(
+    async (monitor) => {
+      await publish(monitor, { ...good('LONG'), note: 'x'.repeat(1_000) })
+      const [letter] = await list(monitor)
+      assert.equal(letter?.code, 'too_large')
+      const path = `${LIST}/${letter?.id}/replay`
+      const asIs = await post(monitor, path)
+      assert.deepEqual([asIs.status, asIs.body['field']], [400, 'payload'])
+      assert.match(String(asIs.body['detail']), /only the beginning was kept/)
+      assert.equal((await post(monitor, `${LIST}/replay`, { all: true })).body['matched'], 0)
+      assert.equal((await post(monitor, path, { payload: JSON.stringify(good('LONG')) })).status, 202)
+      await replayed(monitor)
+      assert.equal((await monitor.readings('LONG')).length, 1)
+    },
+    { MAX_PAYLOAD_BYTES: '500' },
+  ))
 
 test('many are replayed at once, bounded, and what the stream does not take is on record', () =>
   withMonitor(async (monitor) => {

@@ -1,5 +1,6 @@
 // Looking through dead letters, and their retention, against the real TimescaleDB.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { DeadLetterFilter } from '../../src/dead-letter.ts'
 import { keepDeadLettersFor, removeOldDeadLetters } from '../../src/store/dead-letter-retention.ts'
@@ -9,11 +10,12 @@ import {
   listDeadLetters,
   listReplayable,
 } from '../../src/store/dead-letters.ts'
+import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { failReplays, requestReplays } from '../../src/store/replays.ts'
 import { timescaleSink } from '../../src/store/sink.ts'
 import { receivedAtMs } from '../golden/cases.ts'
 import { delivered } from '../support/delivered.ts'
-import { openTestPool, withStore } from '../support/store.ts'
+import { openTestPool, withEmptyDatabase, withStore } from '../support/store.ts'
 
 const HOUR_MS = 3_600_000
 const never = new AbortController().signal
@@ -178,4 +180,39 @@ test('without a number of days dead letters are kept for ever', () =>
       warn: assert.fail,
     })
     assert.equal((await listDeadLetters(pool, 10)).length, 1)
+  }))
+
+test('dead letters of before replays can be told apart from their reasons', () =>
+  withEmptyDatabase(async (url) => {
+    const pool = openTestPool(url)
+    try {
+      const migrations = await readMigrations(join(import.meta.dirname, '../../migrations'))
+      const before = migrations.filter(({ name }) => name < '0003')
+      await migrate(pool, before, () => undefined)
+      const old = [
+        [0, 'wrong_type', 'temperature must be a number'],
+        [0, 'wrong_type', 'reading 1 of 2: temperature must be a number'],
+        [1, 'wrong_type', 'reading 2 of 2: temperature must be a number'],
+        [0, 'refused_by_database', 'the database refused this reading'],
+      ]
+      for (const [i, [position, code, reason]] of old.entries()) {
+        await pool.query(
+          `INSERT INTO dead_letters (message_id, position, stream, sequence, subject, code, reason, payload, received_at)
+           VALUES ($1, $2, 'CNC_DATA', $1, 'CNC_DATA.x', $3, $4, '{}', now())`,
+          [i + 1, position, code, reason],
+        )
+      }
+      await migrate(pool, migrations, () => undefined)
+      const letters = (await listDeadLetters(pool, 10)).toReversed()
+      assert.deepEqual(
+        letters.map((letter) => letter.in_array),
+        [false, true, true, true],
+      )
+      assert.deepEqual(
+        letters.map((letter) => letter.state),
+        ['open', 'open', 'open', 'open'],
+      )
+    } finally {
+      await pool.end()
+    }
   }))

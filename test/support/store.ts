@@ -10,7 +10,7 @@ const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 const SERVER = process.env['TEST_DATABASE_URL']
 
 export async function withStore(run: (pool: Pool, url: string) => Promise<void>): Promise<void> {
-  await withUrl(async (url) => {
+  await withEmptyDatabase(async (url) => {
     const pool = openTestPool(url)
     try {
       await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
@@ -31,7 +31,8 @@ export function openTestPool(url: string): Pool {
   })
 }
 
-async function withUrl(run: (url: string) => Promise<void>): Promise<void> {
+/** The same without any table. */
+export async function withEmptyDatabase(run: (url: string) => Promise<void>): Promise<void> {
   if (SERVER === undefined) return withDatabase(({ url }) => run(url))
   const name = `test_${randomBytes(6).toString('hex')}`
   const server = openTestPool(SERVER)
