@@ -86,7 +86,6 @@ export interface Rejection {
   readonly more: number
 }
 
-/** Every code, so that one can be told from a slip of the pen at run time too. */
 export const rejectionCodes = [
   'too_large',
   'not_utf8',
@@ -108,7 +107,6 @@ export const rejectionCodes = [
   'bad_alarms',
   'refused_by_database',
 ] as const
-
 export type RejectionCode = (typeof rejectionCodes)[number]
 
 /**
