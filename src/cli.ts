@@ -27,7 +27,7 @@ const environment = () =>
   `\nSettings (environment, or the same in a YAML file):\n${settings()
     .map(
       ({ env, description, default: value }) =>
-        `  ${env.padEnd(22)} ${description} (default: ${value === null ? 'none' : String(value)})`,
+        `  ${env.padEnd(28)} ${description} (default: ${value === null ? 'none' : String(value)})`,
     )
     .join('\n')}\n`
 
