@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import { connectToNats } from './broker/connect.ts'
 import { publisherOn } from './broker/publisher.ts'
+import { addDeadLetterCommands } from './cli/dead-letters.ts'
 import { readConfig, settings, type ReadConfig } from './config.ts'
 import { readEndpoints } from './embedded/state-folder.ts'
 import { sentenceOf, UsageError } from './errors.ts'
@@ -26,7 +27,7 @@ const environment = () =>
   `\nSettings (environment, or the same in a YAML file):\n${settings()
     .map(
       ({ env, description, default: value }) =>
-        `  ${env.padEnd(22)} ${description} (default: ${value === null ? 'none' : String(value)})`,
+        `  ${env.padEnd(28)} ${description} (default: ${value === null ? 'none' : String(value)})`,
     )
     .join('\n')}\n`
 
@@ -124,6 +125,15 @@ publishing('replay', 'publish recorded readings')
       }
     }),
   )
+
+addDeadLetterCommands(program, {
+  defaultUrl: () => {
+    const { config } = read()
+    return readEndpoints(config.stateDir)?.http ?? `http://127.0.0.1:${config.http.port}`
+  },
+  wholeNumber,
+  failed,
+})
 
 interface PublishOptions {
   readonly nats?: string

@@ -60,6 +60,12 @@ export const configSchema = Type.Object({
   limits: Type.Object({
     payloadBytes: count('MAX_PAYLOAD_BYTES', 2 ** 20, 64 * 2 ** 20, 'bytes of a message at most'),
     readings: count('MAX_READINGS', 2_000, 100_000, 'readings in a message at most'),
+    deadLettersPerMessage: count(
+      'MAX_DEAD_LETTERS_PER_MESSAGE',
+      100,
+      100_000,
+      'dead letters kept of one message; the last one counts the rest',
+    ),
     futureMs: Type.Integer({
       minimum: 0,
       default: 3_600_000,
@@ -74,6 +80,13 @@ export const configSchema = Type.Object({
       default: 90,
       env: 'RETENTION_DAYS',
       description: 'days that raw readings are kept; 0 keeps them for ever',
+    }),
+    deadLetterDays: Type.Integer({
+      minimum: 0,
+      maximum: 36_500,
+      default: 90,
+      env: 'DEAD_LETTER_RETENTION_DAYS',
+      description: 'days that dead letters are kept, from the last replay on; 0 keeps them for ever',
     }),
   }),
   stateDir: text('STATE_DIR', '.cnc-monitor', 'folder of the embedded servers'),

@@ -3,6 +3,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { connectToNats } from './broker/connect.ts'
 import { consumerWatch, watchConsumer } from './broker/consumer-position.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
+import { publisherOn } from './broker/publisher.ts'
 import { watchBroker } from './broker/standing.ts'
 import { declareStream, readBacklog } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
@@ -16,8 +17,11 @@ import type { Log } from './log.ts'
 import { openMetrics } from './metrics.ts'
 import { observers } from './observation.ts'
 import { watchReadiness } from './readiness.ts'
+import { replaying } from './replay-dead-letters.ts'
+import { hourly, keepDeadLettersFor } from './store/dead-letter-retention.ts'
 import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
+import { sinkWithReplays } from './store/replayed-messages.ts'
 import { timescaleSink } from './store/sink.ts'
 import { createApp, listen } from './web/server.ts'
 
@@ -99,7 +103,10 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   const broker = watchBroker(nats, stream, consumer, signal)
   const metrics = openMetrics({ version: packageJson.version, readiness, broker })
 
-  const sink = timescaleSink({ pool: store.ingest, ready: store.ready, copies: store.copies })
+  const sink = sinkWithReplays(
+    store.ingest,
+    timescaleSink({ pool: store.ingest, ready: store.ready, copies: store.copies }),
+  )
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)
   life.onStop('the log of progress', () => {
@@ -111,6 +118,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     maxReadings: config.limits.readings,
     maxFutureMs: config.limits.futureMs,
     maxAgeMs: config.retention.rawDays === 0 ? null : config.retention.rawDays * DAY_MS,
+    maxRejections: config.limits.deadLettersPerMessage,
   }
   const running = runPipeline(
     {
@@ -135,7 +143,11 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   running.catch((error: unknown) => life.fail(`The monitor cannot go on: ${sentenceOf(error)}`))
   life.onStop('the pipeline', () => running.catch(() => undefined))
 
-  const app = createApp({ queries: apiQueries(store.api), readiness, metrics, log })
+  const removing = keepDeadLettersFor(config.retention.deadLetterDays, hourly, store.api, signal, log)
+  life.onStop('the retention of dead letters', () => removing)
+  const queries = apiQueries(store.api)
+  const replays = replaying(queries, publisherOn(nats))
+  const app = createApp({ queries, replays, readiness, metrics, log })
   life.onStop('the HTTP server', () => app.close())
   const tries = explicit.has('http.port') ? 0 : PORT_TRIES
   const http = await listen(app, config.http.host, config.http.port, tries)

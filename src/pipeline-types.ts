@@ -1,6 +1,7 @@
 // The contracts between the stages. A stage knows these and nothing of its neighbours.
 import type { StoreFailure } from './observation.ts'
 import type { Reading, Rejection } from './reading.ts'
+import type { ReplayOrigin } from './replay-origin.ts'
 
 /**
  * One life of a stream. A stream that is deleted and made anew counts from 1 again; name and creation time
@@ -26,6 +27,8 @@ export interface Delivery {
   readonly receivedAtMs: number
   /** 1 the first time; more when it was delivered before. */
   readonly deliveryCount: number
+  /** The dead letter it says it replays; null for all others. A claim: the store decides whether it is so. */
+  readonly replayOf: ReplayOrigin | null
   /** Done with: stored, or known to be stored already. */
   ack(): void
   /** Never to be delivered again: nothing of it could be accepted, and its dead letters are committed. */
@@ -66,7 +69,8 @@ export interface PlacedReading {
 export interface Sink {
   /**
    * Puts readings and dead letters of all messages into the store, in one transaction. Never throws for what
-   * the store said: that is the outcome. Several writes may be under way at once.
+   * the store said: that is the outcome. Several writes may be under way at once. A replay of a dead letter is
+   * stored before the others, in a transaction of its own, and known to be when it is written again.
    */
   write(batch: readonly DecodedMessage[]): Promise<WriteOutcome>
   /** Resolves when the store answers again; rejects when `signal` aborts. */
@@ -83,7 +87,7 @@ export type WriteOutcome =
       readonly kind: 'committed'
       /** Rows this write added; a reading that was there already is not counted. */
       readonly stored: number
-      /** Readings the store itself refused; each is committed as a dead letter. */
+      /** Readings the store itself refused; each is committed as a dead letter, or as the outcome of its replay. */
       readonly refused: ReadonlyMap<DecodedMessage, readonly Rejection[]>
       /** Messages of which nothing was stored, though the rest of the batch was; give them back. */
       readonly postponed: ReadonlyMap<DecodedMessage, string>
@@ -96,6 +100,10 @@ export interface Publisher {
    * Sends one message and resolves when the stream has acknowledged it; rejects when it did not, after the
    * client's time limit at the latest. Calls may overlap; the number in flight is bounded by the caller.
    */
-  publish(subject: string, payload: Uint8Array | string): Promise<void>
+  publish(
+    subject: string,
+    payload: Uint8Array | string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<void>
   close(): Promise<void>
 }

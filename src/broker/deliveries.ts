@@ -16,6 +16,7 @@ import {
   type Subscription,
 } from '@nats-io/transport-node'
 import type { Delivery, Source, StreamIncarnation } from '../pipeline-types.ts'
+import { REPLAY_HEADER, replayOriginIn, type ReplayOrigin } from '../replay-origin.ts'
 import { type AckReply, AckReplyReader } from './ack-reply.ts'
 import { answerTime, type AnswerTime } from './answer-time.ts'
 import type { NatsConnection } from './connect.ts'
@@ -212,6 +213,7 @@ class JetStreamDelivery implements Delivery {
   readonly sequence: number
   readonly receivedAtMs: number
   readonly deliveryCount: number
+  readonly replayOf: ReplayOrigin | null
   readonly #connection: NatsConnection
   readonly #message: Msg
   readonly #reply: string
@@ -231,6 +233,9 @@ class JetStreamDelivery implements Delivery {
     this.sequence = said.streamSequence
     this.receivedAtMs = said.receivedAtMs
     this.deliveryCount = said.deliveries
+    // Absent headers cost nothing; they are read only where there are some.
+    const origin = message.headers?.get(REPLAY_HEADER)
+    this.replayOf = origin === undefined || origin === '' ? null : replayOriginIn(origin)
     this.#connection = connection
     this.#message = message
     this.#reply = reply

@@ -17,6 +17,8 @@ export interface DecodeLimits {
   readonly maxFutureMs: number
   /** How far it may lie before it; null: any time. */
   readonly maxAgeMs: number | null
+  /** Rejections of one message that are kept one by one; the last one counts the rest. */
+  readonly maxRejections: number
 }
 
 export interface Decoded {
@@ -24,8 +26,6 @@ export interface Decoded {
   readonly rejections: readonly Rejection[]
 }
 
-/** Rejections of one message that are kept one by one; the last one counts the rest. */
-const MAX_REJECTIONS = 100
 const MAX_PARSER_WORDS = 160
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -60,7 +60,7 @@ export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: De
     const reason = `the message holds ${value.length} readings, allowed are ${limits.maxReadings}`
     return refuseAll('too_many_readings', reason, data)
   }
-  return decodeArray(value, text, window)
+  return decodeArray(value, text, window, limits.maxRejections)
 }
 
 export function timeWindow(receivedAtMs: number, limits: DecodeLimits): TimeWindow {
@@ -71,7 +71,12 @@ export function timeWindow(receivedAtMs: number, limits: DecodeLimits): TimeWind
   }
 }
 
-function decodeArray(values: readonly unknown[], text: string, window: TimeWindow): Decoded {
+function decodeArray(
+  values: readonly unknown[],
+  text: string,
+  window: TimeWindow,
+  maxRejections: number,
+): Decoded {
   const readings: PlacedReading[] = []
   const refusals: { position: number; refusal: Refusal }[] = []
   // The source of each element: only what was refused, or holds odd numbers, needs it.
@@ -82,13 +87,13 @@ function decodeArray(values: readonly unknown[], text: string, window: TimeWindo
     if ('machine_id' in result) readings.push({ position, reading: result })
     else refusals.push({ position, refusal: result })
   })
-  const kept = refusals.slice(0, MAX_REJECTIONS)
+  const kept = refusals.slice(0, maxRejections)
   const rejections = kept.map(({ position, refusal: { code, reason } }, i) => ({
     code,
     reason: `reading ${position + 1} of ${values.length}: ${reason}`,
     position,
     payload: encoder.encode(textOf(position)),
-    more: i === MAX_REJECTIONS - 1 ? refusals.length - MAX_REJECTIONS : 0,
+    more: i === maxRejections - 1 ? refusals.length - maxRejections : 0,
   }))
   return { readings, rejections }
 }

@@ -62,11 +62,11 @@ export class UsualMessages {
     this.#at = 0
     const readings: PlacedReading[] = []
     const isArray = this.#accepts(OPEN_ARRAY)
-    do {
+    for (let more = true; more; more = isArray && this.#accepts(COMMA)) {
       const reading = readings.length < maxReadings && this.#scan() ? this.#checked(window) : null
       if (reading === null) return null
       readings.push({ position: readings.length, reading })
-    } while (isArray && this.#accepts(COMMA))
+    }
     if (isArray && !this.#accepts(CLOSE_ARRAY)) return null
     this.#skipSpace()
     return this.#at === this.#bytes.length ? readings : null

@@ -2,7 +2,6 @@
 //
 // Binary, because neither side then turns numbers and times into text and back: that was a quarter of the
 // server's work a row (docs/performance.md). The buffer is used again for the next batch.
-import type { Delivery } from '../pipeline-types.ts'
 import { readingFields, type Reading } from '../reading.ts'
 import type { MessageId } from './message-id.ts'
 import { microsOfMs, microsOfTimestamp } from './postgres-time.ts'
@@ -40,7 +39,7 @@ export class CopyRows {
     this.#at = HEADER_BYTES
   }
 
-  add(id: MessageId, position: number, delivery: Delivery, reading: Reading): void {
+  add(id: MessageId, position: number, receivedAtMs: number, reading: Reading): void {
     this.#reserve(FIXED_BYTES)
     this.#view.setInt16(this.#at, columns.length)
     this.#at += 2
@@ -54,7 +53,7 @@ export class CopyRows {
     view.setInt32(at + 12, 4)
     view.setInt32(at + 16, position)
     this.#at = at + 20
-    this.#int8(microsOfMs(delivery.receivedAtMs))
+    this.#int8(microsOfMs(receivedAtMs))
     for (const field of readingFields) this.#field(field, reading)
     if (reading.extra === null) this.#absent()
     else this.#jsonb(reading.extra)

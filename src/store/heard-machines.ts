@@ -1,5 +1,6 @@
 // Which machines are known to be in the table, so that the hot path asks about each of them once.
 import type { DecodedMessage } from '../pipeline-types.ts'
+import type { Connection } from './pool.ts'
 
 /** Ids remembered at most; past it all are forgotten and asked about once more. */
 const LIMIT = 100_000
@@ -26,4 +27,12 @@ export function heardMachines(): HeardMachines {
       for (const id of ids) heard.add(id)
     },
   }
+}
+
+/** Puts machines that readings name into their table; sorted, so that writers wait for each other in one order. */
+export async function insertHeardMachines(connection: Connection, ids: readonly string[]): Promise<void> {
+  await connection.query(
+    'INSERT INTO machines (id, registered) SELECT id, false FROM unnest($1::text[]) AS id ON CONFLICT DO NOTHING',
+    [ids],
+  )
 }

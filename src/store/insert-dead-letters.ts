@@ -4,6 +4,7 @@ import type { Rejection } from '../reading.ts'
 import { numberArray, textArray } from './array-literal.ts'
 import { idText, type MessageId } from './message-id.ts'
 import { timeText } from './reading-columns.ts'
+import { isArrayElement, machineNamedIn } from './refused-part.ts'
 
 export interface DeadLetterRow extends Rejection {
   readonly id: MessageId
@@ -12,10 +13,11 @@ export interface DeadLetterRow extends Rejection {
 
 const text = `
   INSERT INTO dead_letters
-    (message_id, position, stream, sequence, subject, code, reason, payload, more, received_at)
+    (message_id, position, stream, sequence, subject, code, reason, payload, more, received_at,
+     in_array, machine_id)
   SELECT * FROM unnest(
     $1::int8[], $2::int4[], $3::text[], $4::int8[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::int4[],
-    $10::timestamptz[])
+    $10::timestamptz[], $11::bool[], $12::text[])
   ON CONFLICT (message_id, position) DO NOTHING`
 
 export function insertDeadLetters(rows: readonly DeadLetterRow[]): { text: string; values: string[] } {
@@ -30,11 +32,13 @@ export function insertDeadLetters(rows: readonly DeadLetterRow[]): { text: strin
     textArray(rows.map((row) => `\\x${Buffer.from(row.payload).toString('hex')}`)),
     numberArray(rows.map((row) => row.more)),
     textArray(rows.map((row) => timeText(row.delivery.receivedAtMs))),
+    textArray(rows.map((row) => String(isArrayElement(row, row.delivery.data)))),
+    textArray(rows.map(machineNamedIn)),
   ]
   return { text, values }
 }
 
 /** PostgreSQL's text holds neither U+0000 nor lone surrogates, which a reason may quote. */
-function storable(reason: string): string {
+export function storable(reason: string): string {
   return reason.toWellFormed().replaceAll('\0', '\u2400')
 }

@@ -68,7 +68,7 @@ async function displacedReadings(client: Client, rows: readonly ReadingRow[]): P
       textArray(rows.map(({ reading }) => reading.timestamp)),
       numberArray(rows.map((row) => idText(row.id))),
       numberArray(rows.map((row) => row.position)),
-      textArray(rows.map((row) => timeText(row.delivery.receivedAtMs))),
+      textArray(rows.map((row) => timeText(row.receivedAtMs))),
       ...window,
     ],
   )

@@ -19,7 +19,7 @@ export function insertReadings(rows: readonly ReadingRow[]): {
     textArray(rows.map((row) => row.reading.timestamp)),
     numberArray(rows.map((row) => idText(row.id))),
     numberArray(rows.map((row) => row.position)),
-    textArray(rows.map((row) => timeText(row.delivery.receivedAtMs))),
+    textArray(rows.map((row) => timeText(row.receivedAtMs))),
     ...readingFields.map((field) => {
       switch (field.kind) {
         case 'number':

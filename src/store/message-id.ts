@@ -58,6 +58,12 @@ export function messageIds(pool: Pool): MessageIds {
   }
 }
 
+/** Of the id as decimal text. */
+export function idOf(text: string): MessageId {
+  const id = BigInt(text)
+  return { high: Number(id >> 32n), low: Number(id & 0xffff_ffffn) }
+}
+
 /** The id as decimal text. */
 export function idText({ high, low }: MessageId): string {
   return ((BigInt(high) << 32n) + BigInt(low)).toString()

@@ -1,9 +1,11 @@
 // What the API asks of the store. A database that is away is told apart from a mistake of ours.
+import type { DeadLetterFilter } from '../dead-letter.ts'
 import { UnavailableError } from '../errors.ts'
-import { listDeadLetters } from './dead-letters.ts'
+import { countReplayable, findDeadLetter, listDeadLetters, listReplayable } from './dead-letters.ts'
 import { listMachines, registerMachine, type NewMachine } from './machines.ts'
 import type { Pool } from './pool.ts'
 import { readReadings, type ReadingsQuery } from './read-readings.ts'
+import { failReplays, requestReplays } from './replays.ts'
 import { kindOfFailure } from './sqlstate.ts'
 
 /** The queries of the API on this pool. Each throws UnavailableError while the database is away. */
@@ -11,7 +13,16 @@ export function apiQueries(pool: Pool) {
   return {
     machines: () => listMachines(pool).catch(rethrow),
     registerMachine: (machine: NewMachine) => registerMachine(pool, machine).catch(rethrow),
-    deadLetters: (limit: number) => listDeadLetters(pool, limit).catch(rethrow),
+    deadLetters: (limit: number, filter: DeadLetterFilter, cursor: string | null) =>
+      listDeadLetters(pool, limit, filter, cursor).catch(rethrow),
+    deadLetter: (id: string) => findDeadLetter(pool, id).catch(rethrow),
+    listReplayable: (limit: number, filter: DeadLetterFilter, cursor: string | null) =>
+      listReplayable(pool, limit, filter, cursor).catch(rethrow),
+    countReplayable: (filter: DeadLetterFilter, cursor: string | null) =>
+      countReplayable(pool, filter, cursor).catch(rethrow),
+    requestReplays: (ids: readonly string[], payload: Uint8Array | null, by: string | null) =>
+      requestReplays(pool, ids, payload, by).catch(rethrow),
+    failReplays: (ids: readonly string[], reason: string) => failReplays(pool, ids, reason).catch(rethrow),
     async *readings(query: ReadingsQuery) {
       try {
         yield* readReadings(pool, query)

@@ -1,5 +1,4 @@
 // The columns of sensor_data in the order in which rows are written, whichever way they are.
-import type { Delivery } from '../pipeline-types.ts'
 import { readingFields, type FieldKind, type Reading } from '../reading.ts'
 import type { MessageId } from './message-id.ts'
 
@@ -7,7 +6,8 @@ import type { MessageId } from './message-id.ts'
 export interface ReadingRow {
   readonly id: MessageId
   readonly position: number
-  readonly delivery: Delivery
+  /** When the stream received it: milliseconds since 1970, with a fraction to the microsecond. */
+  readonly receivedAtMs: number
   readonly reading: Reading
 }
 

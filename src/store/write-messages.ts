@@ -7,7 +7,7 @@ import { readingJson, type Rejection } from '../reading.ts'
 import { sentenceOf } from '../errors.ts'
 import { copyIn } from './copy-in.ts'
 import { CopyRows } from './copy-rows.ts'
-import { heardMachines } from './heard-machines.ts'
+import { heardMachines, insertHeardMachines } from './heard-machines.ts'
 import type { DeadLetterRow } from './insert-dead-letters.ts'
 import { insertDeadLettersOnce, insertReadingsOnce } from './insert-once.ts'
 import type { MessageIds } from './message-id.ts'
@@ -49,7 +49,7 @@ export function messageWriter(pool: Pool, ids: MessageIds, copies: boolean): Mes
     rows.clear()
     for (const { delivery, readings } of messages) {
       const id = ids.of(delivery.incarnation, delivery.sequence)
-      for (const { position, reading } of readings) rows.add(id, position, delivery, reading)
+      for (const { position, reading } of readings) rows.add(id, position, delivery.receivedAtMs, reading)
     }
     const stored = await inOneTransaction(others, (connection) => copyIn(connection, rows.finish()))
     // Only now: after a failure the driver may still hold the buffer.
@@ -91,7 +91,14 @@ export function messageWriter(pool: Pool, ids: MessageIds, copies: boolean): Mes
       .flatMap((message) => {
         const { delivery } = message
         const id = ids.of(delivery.incarnation, delivery.sequence)
-        return message.readings.map(({ position, reading }) => ({ message, id, position, delivery, reading }))
+        const { receivedAtMs } = delivery
+        return message.readings.map(({ position, reading }) => ({
+          message,
+          id,
+          position,
+          receivedAtMs,
+          reading,
+        }))
       })
       .sort(byMessage)
 
@@ -138,12 +145,7 @@ interface Others {
 
 async function insertOthers(connection: Connection, { letters, unheard }: Others): Promise<void> {
   if (letters.length > 0) await insertDeadLettersOnce(connection, letters)
-  if (unheard.length > 0) {
-    await connection.query(
-      'INSERT INTO machines (id, registered) SELECT id, false FROM unnest($1::text[]) AS id ON CONFLICT DO NOTHING',
-      [unheard],
-    )
-  }
+  if (unheard.length > 0) await insertHeardMachines(connection, unheard)
 }
 
 function rejectionsOf(rows: readonly RefusedRow[]): Map<DecodedMessage, Rejection[]> {

@@ -1,7 +1,7 @@
 // The shapes of the API: what clients send and get.
 import { Type, type Static } from 'typebox'
 
-const nullable = {
+export const nullable = {
   number: Type.Union([Type.Number(), Type.Null()]),
   text: Type.Union([Type.String(), Type.Null()]),
 }
@@ -19,7 +19,7 @@ export const machineSchema = Type.Object({
 })
 export type Machine = Static<typeof machineSchema>
 
-const shortText = Type.String({ maxLength: 200, pattern: '^[^\\u0000]*$' })
+export const shortText = Type.String({ maxLength: 200, pattern: '^[^\\u0000]*$' })
 export const newMachineSchema = Type.Object(
   {
     id: Type.Optional(
@@ -39,21 +39,6 @@ export const newMachineSchema = Type.Object(
   { additionalProperties: false },
 )
 export type NewMachine = Static<typeof newMachineSchema>
-
-export const deadLetterSchema = Type.Object({
-  id: Type.String(),
-  stream: Type.String(),
-  sequence: Type.Integer(),
-  position: Type.Integer(),
-  subject: Type.String(),
-  code: Type.String(),
-  reason: Type.String(),
-  payload: Type.String(),
-  payload_encoding: Type.Union([Type.Literal('utf8'), Type.Literal('base64')]),
-  more: Type.Integer({ description: 'further refused readings of the same message' }),
-  received_at: Type.String({ description: 'RFC 3339, UTC: when the stream received it' }),
-})
-export type DeadLetter = Static<typeof deadLetterSchema>
 
 export interface ReadingsQuery {
   readonly machineId: string

@@ -5,6 +5,7 @@ import { UnavailableError } from '../errors.ts'
 export const problemCodes = {
   invalid_parameter: { status: 400, title: 'A parameter or field is wrong' },
   not_found: { status: 404, title: 'There is nothing at this address' },
+  already_stored: { status: 409, title: 'A replay of this dead letter is stored already' },
   machine_exists: { status: 409, title: 'A machine with this id is registered already' },
   too_large: { status: 413, title: 'The request is too large' },
   unsupported_media_type: { status: 415, title: 'The request is not JSON' },
@@ -50,8 +51,14 @@ function problemOf(error: FastifyError | Problem | UnavailableError): Problem {
   if (error instanceof UnavailableError) return new Problem('unavailable', error.message)
   if ('validation' in error && error.validation) {
     const [first] = error.validation
-    const missing = (first?.params as { missingProperty?: string } | undefined)?.missingProperty
-    const field = missing ?? first?.instancePath.slice(1).replaceAll('/', '.')
+    const { missingProperty, additionalProperty } = (first?.params ?? {}) as Record<
+      string,
+      string | undefined
+    >
+    const field =
+      missingProperty ??
+      additionalProperty ??
+      (first?.instancePath.slice(1).replaceAll('/', '.') || undefined)
     return new Problem('invalid_parameter', `${error.message}.`, field)
   }
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500

@@ -3,14 +3,18 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Logger } from 'pino'
+import type { DeadLetterFilter } from '../dead-letter.ts'
 import type { Reading } from '../reading.ts'
-import type { DeadLetter, Machine, NewMachine, ReadingsQuery } from './contract.ts'
+import type { Replaying } from '../replay-dead-letters.ts'
+import type { Machine, NewMachine, ReadingsQuery } from './contract.ts'
+import type { DeadLetter, DeadLetterWithReplays, Replay } from './dead-letter-contract.ts'
 import { handleProblems } from './problems.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { metricsRoutes, type MetricsPage } from './routes/metrics.ts'
 import { readingRoutes } from './routes/readings.ts'
+import { replayRoutes } from './routes/replays.ts'
 
 /** What the API asks of the store. Each throws UnavailableError while the store is away. */
 export interface Queries {
@@ -19,20 +23,23 @@ export interface Queries {
   registerMachine(
     machine: Required<{ [K in keyof NewMachine]: NewMachine[K] | null }> & { id: string },
   ): Promise<Machine | null>
-  /** Newest first. */
-  deadLetters(limit: number): Promise<DeadLetter[]>
+  /** Newest first, payloads cut; `cursor`: only what is older than this one. */
+  deadLetters(limit: number, filter: DeadLetterFilter, cursor: string | null): Promise<DeadLetter[]>
+  /** Whole; null when there is none. */
+  deadLetter(id: string): Promise<DeadLetterWithReplays | null>
   /** Oldest first, in pages. */
   readings(query: ReadingsQuery): AsyncIterable<Reading[]>
 }
 
 export interface WebOptions {
   readonly queries: Queries
+  readonly replays: Replaying<Replay>
   readonly readiness: () => Readiness
   readonly metrics: MetricsPage
   readonly log: Logger
 }
 
-export function createApp({ queries, readiness, metrics, log }: WebOptions): FastifyInstance {
+export function createApp({ queries, replays, readiness, metrics, log }: WebOptions): FastifyInstance {
   const app = Fastify({
     loggerInstance: log.child({}, { level: 'warn' }),
     bodyLimit: 2 ** 20,
@@ -48,6 +55,7 @@ export function createApp({ queries, readiness, metrics, log }: WebOptions): Fas
   machineRoutes(app, queries)
   readingRoutes(app, queries)
   deadLetterRoutes(app, queries)
+  replayRoutes(app, queries, replays)
   return app
 }
 

@@ -20,6 +20,7 @@ export const defaultLimits: DecodeLimits = {
   maxReadings: 2_000,
   maxFutureMs: 3_600_000,
   maxAgeMs: 90 * 86_400_000,
+  maxRejections: 100,
 }
 
 export function goldenCases(): GoldenCase[] {

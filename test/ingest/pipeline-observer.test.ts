@@ -21,6 +21,7 @@ function delivery(text: string, sequence: number): Delivery {
     sequence,
     receivedAtMs,
     deliveryCount: 1,
+    replayOf: null,
     ack: nothing,
     term: nothing,
     nak: nothing,

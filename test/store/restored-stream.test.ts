@@ -33,7 +33,7 @@ function message(sequence: number, life: number, text: string): DecodedMessage {
   const answers = { ack: nothing, term: nothing, nak: nothing, working: nothing }
   const at = receivedAtMs + life * 60_000 + sequence + 0.123
   const delivery = { subject: 'CNC_DATA.x', data, incarnation, sequence, receivedAtMs: at, deliveryCount: 1 }
-  return { delivery: { ...delivery, ...answers }, ...decodeMessage(data, at, defaultLimits) }
+  return { delivery: { ...delivery, replayOf: null, ...answers }, ...decodeMessage(data, at, defaultLimits) }
 }
 
 /** Two readings of the same machine and instant in every life, and one that is refused. */

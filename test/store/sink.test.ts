@@ -53,6 +53,7 @@ function delivered(data: Uint8Array | string, sequence: number): Answered {
     sequence,
     receivedAtMs,
     deliveryCount: 1,
+    replayOf: null,
     ack: () => void answers.push('ack'),
     term: () => void answers.push('term'),
     nak: () => void answers.push('nak'),
@@ -79,7 +80,7 @@ test('every golden input is stored, refused and answered as expected', () =>
     const sink = sinkOn(pool)
     let sequence = 0
     for (const { name, message, expected } of goldenCases()) {
-      await pool.query('TRUNCATE sensor_data; TRUNCATE dead_letters')
+      await pool.query('TRUNCATE sensor_data; TRUNCATE dead_letters CASCADE')
       const one = delivered(message, ++sequence)
       settle([one], committed(await sink.write([one])))
       assert.deepEqual(one.answers, [expected.answer], name)

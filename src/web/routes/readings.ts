@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { readingJson, type Reading } from '../../reading.ts'
-import { parseTimestamp } from '../../timestamp.ts'
+import { timeOf } from '../parameters.ts'
 import { Problem } from '../problems.ts'
 import type { Queries } from '../server.ts'
 
@@ -26,26 +26,14 @@ export function readingRoutes(app: FastifyInstance, queries: Queries): void {
       throw new Problem('invalid_parameter', 'No machine id holds U+0000.', 'id')
     const readings = queries.readings({
       machineId: request.params.id,
-      startTime: timeOf('start_time', start_time),
-      endTime: timeOf('end_time', end_time),
+      startTime: start_time === undefined ? null : timeOf('start_time', start_time),
+      endTime: end_time === undefined ? null : timeOf('end_time', end_time),
     })
     const pages = readings[Symbol.asyncIterator]()
     // Awaited before the headers leave, so that a database that is away is a 503 and not half an answer.
     const first = await pages.next()
     return reply.type('application/json; charset=utf-8').send(Readable.from(jsonArray(first, pages)))
   })
-}
-
-function timeOf(name: string, value: string | string[] | undefined): string | null {
-  if (value === undefined) return null
-  const parsed = typeof value === 'string' ? parseTimestamp(value) : null
-  if (parsed !== null && parsed.ok) return parsed.text
-  const hint = typeof value === 'string' && / \d\d:\d\d$/.test(value) ? ' A "+" in a URL is written %2B.' : ''
-  throw new Problem(
-    'invalid_parameter',
-    `${name} must be one RFC 3339 time with an offset, such as 2026-03-01T12:00:00Z; it is ${JSON.stringify(value)}.${hint}`,
-    name,
-  )
 }
 
 async function* jsonArray(

@@ -1,0 +1,51 @@
+// A migrated store for a test: on the server that TEST_DATABASE_URL names, in a database of its own that is dropped
+// at the end; without it on an embedded database.
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { migrate, readMigrations } from '../../src/store/migrate.ts'
+import { openPool, type Pool } from '../../src/store/pool.ts'
+import { withDatabase } from './embedded-database.ts'
+
+const MIGRATIONS = join(import.meta.dirname, '../../migrations')
+const SERVER = process.env['TEST_DATABASE_URL']
+
+export async function withStore(run: (pool: Pool, url: string) => Promise<void>): Promise<void> {
+  await withEmptyDatabase(async (url) => {
+    const pool = openTestPool(url)
+    try {
+      await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
+      await run(pool, url)
+    } finally {
+      await pool.end()
+    }
+  })
+}
+
+export function openTestPool(url: string): Pool {
+  return openPool({
+    url,
+    purpose: 'ingest',
+    size: 4,
+    statementTimeoutMs: 20_000,
+    onError: () => undefined,
+  })
+}
+
+/** The same without any table. */
+export async function withEmptyDatabase(run: (url: string) => Promise<void>): Promise<void> {
+  if (SERVER === undefined) return withDatabase(({ url }) => run(url))
+  const name = `test_${randomBytes(6).toString('hex')}`
+  const server = openTestPool(SERVER)
+  try {
+    await server.query(`CREATE DATABASE ${name}`)
+    const url = new URL(SERVER)
+    url.pathname = `/${name}`
+    try {
+      await run(url.href)
+    } finally {
+      await server.query(`DROP DATABASE ${name} WITH (FORCE)`)
+    }
+  } finally {
+    await server.end()
+  }
+}
