@@ -29,7 +29,11 @@ test('a delivery says which dead letter it replays; other messages, and other he
       await publisher.publish('CNC_DATA.x', 'other', { 'Other-Header': 'x' })
       const seen: [string, ReplayOrigin | null][] = []
       const stop = new AbortController()
-      const source = deliveriesOf(connection, { ...settings, prefetch: { messages: 10, bytes: 1_000_000 }, declare })
+      const source = deliveriesOf(connection, {
+        ...settings,
+        prefetch: { messages: 10, bytes: 1_000_000 },
+        declare,
+      })
       for await (const burst of source.take(stop.signal)) {
         for (const delivery of burst) {
           seen.push([Buffer.from(delivery.data).toString(), delivery.replayOf])

@@ -109,7 +109,10 @@ test('a list shows the beginning of a long payload, a single dead letter all of 
   withStore(async (pool) => {
     const text = `${'x'.repeat(4_095)}é${'y'.repeat(5_000)}`
     const binary = Buffer.alloc(10_000, 0xff)
-    await timescaleSink({ pool, ready: pool, copies: false }).write([delivered(text, 1), delivered(binary, 2)])
+    await timescaleSink({ pool, ready: pool, copies: false }).write([
+      delivered(text, 1),
+      delivered(binary, 2),
+    ])
     const [ofBytes, ofText] = await listDeadLetters(pool, 10)
     assert.equal(ofText?.payload, 'x'.repeat(4_095), 'the character that the cut went through is left out')
     assert.deepEqual([ofText?.payload_truncated, ofText?.payload_bytes], [true, Buffer.byteLength(text)])
@@ -123,7 +126,9 @@ test('a list shows the beginning of a long payload, a single dead letter all of 
 
 test('retention removes what is old, in chunks, and keeps what was replayed since', () =>
   withStore(async (pool, url) => {
-    await timescaleSink({ pool, ready: pool, copies: false }).write(Array.from({ length: 30 }, (_, i) => delivered('x', i + 1)))
+    await timescaleSink({ pool, ready: pool, copies: false }).write(
+      Array.from({ length: 30 }, (_, i) => delivered('x', i + 1)),
+    )
     await pool.query("UPDATE dead_letters SET recorded_at = now() - interval '91 days' WHERE sequence <= 20")
     const [old] = await listDeadLetters(pool, 1, { sequence: 6 })
     const [older] = await listDeadLetters(pool, 1, { sequence: 7 })
