@@ -16,10 +16,11 @@ import {
   type Subscription,
 } from '@nats-io/transport-node'
 import type { Delivery, Source, StreamIncarnation } from '../pipeline-types.ts'
-import { REPLAY_HEADER, replayOriginIn, type ReplayOrigin } from '../replay-origin.ts'
-import { type AckReply, AckReplyReader } from './ack-reply.ts'
+import { AckReply } from './ack-reply.ts'
 import { answerTime, type AnswerTime } from './answer-time.ts'
+import { Answers } from './answers.ts'
 import type { NatsConnection } from './connect.ts'
+import { JetStreamDelivery } from './jetstream-delivery.ts'
 import { type Amount, PullWindow } from './pull-window.ts'
 
 export interface DeliveriesOptions {
@@ -36,6 +37,7 @@ const REQUEST_EXPIRES_MS = 30_000
 const HEARTBEAT_MS = 5_000
 /** Two heartbeats and a half missing: the consumer is gone, or moved, and nobody said so. */
 const SILENCE_LIMIT_MS = 12_500
+const DRAIN_LIMIT_MS = 2_000
 
 export function deliveriesOf(connection: NatsConnection, options: DeliveriesOptions): Source {
   return {
@@ -55,9 +57,10 @@ class PullFlow {
   readonly #inbox = createInbox()
   readonly #incarnation: StreamIncarnation
   readonly #window: PullWindow
-  readonly #replies = new AckReplyReader()
+  readonly #reply = new AckReply()
   readonly #consumer: string
   readonly #time: AnswerTime
+  readonly #answers: Answers
   #arrived: JetStreamDelivery[] = []
   #lastConsumerSequence = 0
   #heardAtMs = performance.now()
@@ -71,6 +74,7 @@ class PullFlow {
     this.#incarnation = incarnation
     this.#window = new PullWindow(options.prefetch)
     this.#time = answerTime(connection)
+    this.#answers = new Answers(connection, this.#time)
   }
 
   async *bursts(signal: AbortSignal): AsyncGenerator<readonly Delivery[], void, undefined> {
@@ -134,9 +138,9 @@ class PullFlow {
   }
 
   #deliver(message: Msg, reply: string): void {
-    let said: AckReply
+    const said = this.#reply
     try {
-      said = this.#replies.read(reply)
+      said.read(reply)
     } catch (error) {
       return this.#break(error as Error)
     }
@@ -146,9 +150,7 @@ class PullFlow {
     }
     this.#lastConsumerSequence = said.consumerSequence
     this.#window.arrived(message.data.length + reply.length)
-    this.#arrived.push(
-      new JetStreamDelivery(this.#connection, message, reply, said, this.#incarnation, this.#time),
-    )
+    this.#arrived.push(new JetStreamDelivery(message, reply, said, this.#incarnation, this.#answers))
   }
 
   /** A message without a reply subject speaks of a request (ADR-13 and ADR-37). */
@@ -195,82 +197,5 @@ class PullFlow {
     ])
     if (!subscription.isClosed()) subscription.unsubscribe()
     for (const delivery of this.#arrived) delivery.nak(0)
-  }
-}
-
-const DRAIN_LIMIT_MS = 2_000
-
-const answers = new TextEncoder()
-const ACK = answers.encode('+ACK')
-const TERM = answers.encode('+TERM')
-const WORKING = answers.encode('+WPI')
-const NAK = answers.encode('-NAK')
-
-/** One message. Answers by the words of ADR-15; whatever is called, one of them is final. */
-class JetStreamDelivery implements Delivery {
-  readonly data: Uint8Array
-  readonly incarnation: StreamIncarnation
-  readonly sequence: number
-  readonly receivedAtMs: number
-  readonly deliveryCount: number
-  readonly replayOf: ReplayOrigin | null
-  readonly #connection: NatsConnection
-  readonly #message: Msg
-  readonly #reply: string
-  readonly #time: AnswerTime
-  #isAnswered = false
-
-  constructor(
-    connection: NatsConnection,
-    message: Msg,
-    reply: string,
-    said: AckReply,
-    incarnation: StreamIncarnation,
-    time: AnswerTime,
-  ) {
-    this.data = message.data
-    this.incarnation = incarnation
-    this.sequence = said.streamSequence
-    this.receivedAtMs = said.receivedAtMs
-    this.deliveryCount = said.deliveries
-    // Absent headers cost nothing; they are read only where there are some.
-    const origin = message.headers?.get(REPLAY_HEADER)
-    this.replayOf = origin === undefined || origin === '' ? null : replayOriginIn(origin)
-    this.#connection = connection
-    this.#message = message
-    this.#reply = reply
-    this.#time = time
-  }
-
-  get subject(): string {
-    return this.#message.subject
-  }
-
-  ack(): void {
-    this.#answer(ACK)
-  }
-
-  term(): void {
-    this.#answer(TERM)
-  }
-
-  nak(delayMs: number): void {
-    const delay = Math.round(delayMs)
-    this.#answer(delay > 0 ? answers.encode(`-NAK {"delay":${delay * NANOS_PER_MS}}`) : NAK)
-  }
-
-  working(): void {
-    if (!this.#isAnswered) this.#send(WORKING)
-  }
-
-  #answer(word: Uint8Array): void {
-    if (this.#isAnswered) return
-    this.#isAnswered = true
-    this.#send(word)
-  }
-
-  /** An answer that cannot be sent any more is none: the stream delivers the message again. */
-  #send(word: Uint8Array): void {
-    if (!this.#time.isOver() && !this.#connection.isClosed()) this.#connection.publish(this.#reply, word)
   }
 }
