@@ -1,17 +1,14 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
 import packageJson from '../package.json' with { type: 'json' }
 import { connectToNats } from './broker/connect.ts'
-import { consumerWatch, watchConsumer } from './broker/consumer-position.ts'
-import { deliveriesOf } from './broker/deliveries.ts'
 import { publisherOn } from './broker/publisher.ts'
 import { watchBroker } from './broker/standing.ts'
-import { declareStream, readBacklog } from './broker/stream.ts'
+import { readBacklog } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
-import { messageDecoder } from './decode/message-decoder.ts'
 import { startServers } from './embedded/start.ts'
 import { sentenceOf, UsageError } from './errors.ts'
-import { runPipeline } from './ingest/pipeline.ts'
 import { progressLog } from './ingest/progress-log.ts'
+import { startIngestion } from './ingestion.ts'
 import { waitFor, type Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { openMetrics } from './metrics.ts'
@@ -21,12 +18,9 @@ import { replaying } from './replay-dead-letters.ts'
 import { hourly, keepDeadLettersFor } from './store/dead-letter-retention.ts'
 import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
-import { sinkWithReplays } from './store/replayed-messages.ts'
-import { timescaleSink } from './store/sink.ts'
 import { createApp, listen } from './web/server.ts'
 
 const PORT_TRIES = 20
-const DAY_MS = 86_400_000
 
 /** Where the running monitor can be reached. */
 export interface Endpoints {
@@ -69,29 +63,6 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   )
   life.onStop('the NATS connection', () => nats.close())
   const { stream, consumer } = config.nats
-  const { batchesInFlight, batchMessages, prefetchMessages, monitors, batchAgeMs } = config.ingest
-  const ackWaitMs = batchAgeMs + config.database.statementTimeoutMs + 5_000
-  const declaration = {
-    stream,
-    consumer,
-    maxBytes: config.nats.streamMaxBytes,
-    ackWaitMs,
-    maxAckPending: monitors * (batchesInFlight * batchMessages + prefetchMessages),
-  }
-  const watch = consumerWatch(nats, declaration, (sentence) => log.warn(sentence))
-  const declare = async () => {
-    const incarnation = await declareStream(nats, declaration, (sentence) => log.warn(sentence))
-    await watch.check()
-    return incarnation
-  }
-  await waitFor(`the stream ${stream}`, declare, wait)
-  const prefetch = {
-    messages: prefetchMessages,
-    // A request must have room for the largest message the stream can hold.
-    bytes: Math.max(config.ingest.prefetchBytes, 4 * config.limits.payloadBytes),
-  }
-  void watchConsumer(watch, signal)
-
   const readiness = watchReadiness(
     {
       database: () => store.ready.query('SELECT 1'),
@@ -103,45 +74,25 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   const broker = watchBroker(nats, stream, consumer, signal)
   const metrics = openMetrics({ version: packageJson.version, readiness, broker })
 
-  const sink = sinkWithReplays(
-    store.ingest,
-    timescaleSink({ pool: store.ingest, ready: store.ready, copies: store.copies }),
-  )
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)
   life.onStop('the log of progress', () => {
     clearInterval(flushing)
     progress.flush(Infinity)
   })
-  const limits = {
-    maxPayloadBytes: config.limits.payloadBytes,
-    maxReadings: config.limits.readings,
-    maxFutureMs: config.limits.futureMs,
-    maxAgeMs: config.retention.rawDays === 0 ? null : config.retention.rawDays * DAY_MS,
-    maxRejections: config.limits.deadLettersPerMessage,
-  }
-  const running = runPipeline(
-    {
-      source: deliveriesOf(nats, { stream, consumer, prefetch, declare }),
-      sink,
-      decode: messageDecoder(limits),
-      limits: {
-        messages: batchMessages,
-        readings: config.ingest.batchReadings,
-        bytes: config.ingest.batchBytes,
-        ageMs: batchAgeMs,
-      },
-      batchesInFlight,
-      workingEveryMs: ackWaitMs / 3,
-      observer: observers(progress, metrics.pipeline, {
-        interrupted: (reason) => log.warn(`Taking messages is interrupted: ${reason}`),
-        resumed: () => log.info('Taking messages again'),
-      }),
-    },
-    signal,
-  )
-  running.catch((error: unknown) => life.fail(`The monitor cannot go on: ${sentenceOf(error)}`))
-  life.onStop('the pipeline', () => running.catch(() => undefined))
+  const { run } = await startIngestion({
+    config,
+    nats,
+    store,
+    observer: observers(progress, metrics.pipeline, {
+      interrupted: (reason) => log.warn(`Taking messages is interrupted: ${reason}`),
+      resumed: () => log.info('Taking messages again'),
+    }),
+    wait,
+    warn: (sentence) => log.warn(sentence),
+  })
+  run.catch((error: unknown) => life.fail(`The monitor cannot go on: ${sentenceOf(error)}`))
+  life.onStop('the pipeline', () => run.catch(() => undefined))
 
   const removing = keepDeadLettersFor(config.retention.deadLetterDays, hourly, store.api, signal, log)
   life.onStop('the retention of dead letters', () => removing)
