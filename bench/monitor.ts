@@ -34,7 +34,7 @@ export async function monitorUnderLoad(
   await emptyTable(servers)
   say('the monitor works on it')
   const startMs = performance.now()
-  const child = spawn(process.execPath, [PROGRAM, 'serve'], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=32', PROGRAM, 'serve'], {
     env: {
       ...process.env,
       NATS_URL: servers.natsUrl,

@@ -112,6 +112,7 @@ export class Worker {
 
   start(): void {
     this.#child = fork(join(import.meta.dirname, 'worker.ts'), [JSON.stringify(this.#task)], {
+      execArgv: ['--max-semi-space-size=32'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
   }

@@ -53,7 +53,7 @@ export const configSchema = Type.Object({
     batchBytes: count('BATCH_MAX_BYTES', 8 * 2 ** 20, 2 ** 28, 'payload bytes in a batch at which it is cut'),
     batchAgeMs: count('BATCH_MAX_AGE_MS', 20, 10_000, 'longest a reading waits for its batch to fill'),
     batchesInFlight: count('BATCHES_IN_FLIGHT', 2, 16, 'batches being written at once'),
-    prefetchMessages: count('PREFETCH_MESSAGES', 8_192, 100_000, 'messages fetched ahead of decoding'),
+    prefetchMessages: count('PREFETCH_MESSAGES', 4_096, 100_000, 'messages fetched ahead of decoding'),
     prefetchBytes: count('PREFETCH_BYTES', 16 * 2 ** 20, 2 ** 30, 'bytes fetched ahead of decoding'),
     monitors: count('MONITORS', 4, 64, 'monitors that may share the consumer; sizes max_ack_pending'),
   }),

@@ -5,20 +5,22 @@ import { REPLAY_HEADER, replayOriginIn, type ReplayOrigin } from '../replay-orig
 import type { AckReply } from './ack-reply.ts'
 import type { Answers } from './answers.ts'
 
+/** Keeps nothing of the client's message but what is read here: it lives until its batch is committed. */
 export class JetStreamDelivery implements Delivery {
+  readonly subject: string
   readonly data: Uint8Array
   readonly incarnation: StreamIncarnation
   readonly sequence: number
   readonly receivedAtMs: number
   readonly deliveryCount: number
   readonly replayOf: ReplayOrigin | null
-  readonly #message: Msg
   readonly #reply: string
   readonly #answers: Answers
   #isAnswered = false
 
   /** `said`: what was read off `reply`; it is not kept. */
   constructor(message: Msg, reply: string, said: AckReply, incarnation: StreamIncarnation, answers: Answers) {
+    this.subject = message.subject
     this.data = message.data
     this.incarnation = incarnation
     this.sequence = said.streamSequence
@@ -27,14 +29,8 @@ export class JetStreamDelivery implements Delivery {
     // Absent headers cost nothing; they are read only where there are some.
     const headers = message.headers
     this.replayOf = headers === undefined ? null : replayOriginIn(headers.get(REPLAY_HEADER))
-    this.#message = message
     this.#reply = reply
     this.#answers = answers
-  }
-
-  /** Decoded when somebody asks, which nobody does of an accepted message. */
-  get subject(): string {
-    return this.#message.subject
   }
 
   ack(): void {

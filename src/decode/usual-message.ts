@@ -60,16 +60,24 @@ export class UsualMessages {
   read(data: Uint8Array, maxReadings: number, window: TimeWindow): PlacedReading[] | null {
     this.#bytes = Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.length)
     this.#at = 0
-    const readings: PlacedReading[] = []
     const isArray = this.#accepts(OPEN_ARRAY)
-    for (let more = true; more; more = isArray && this.#accepts(COMMA)) {
-      const reading = readings.length < maxReadings && this.#scan() ? this.#checked(window) : null
-      if (reading === null) return null
-      readings.push({ position: readings.length, reading })
-    }
-    if (isArray && !this.#accepts(CLOSE_ARRAY)) return null
+    const first = maxReadings > 0 && this.#scan() ? this.#checked(window) : null
+    if (first === null) return null
+    // A literal of one: an array that grows takes room for seventeen.
+    const readings: PlacedReading[] = [{ position: 0, reading: first }]
+    if (isArray && !this.#rest(readings, maxReadings, window)) return null
     this.#skipSpace()
     return this.#at === this.#bytes.length ? readings : null
+  }
+
+  /** The other elements of an array, and its end. */
+  #rest(readings: PlacedReading[], maxReadings: number, window: TimeWindow): boolean {
+    while (this.#accepts(COMMA)) {
+      const reading = readings.length < maxReadings && this.#scan() ? this.#checked(window) : null
+      if (reading === null) return false
+      readings.push({ position: readings.length, reading })
+    }
+    return this.#accepts(CLOSE_ARRAY)
   }
 
   /** One object; false where it is odd. */
