@@ -7,8 +7,8 @@
 
 const DOT = 0x2e
 const ZERO = 0x30
-/** Digits of a time since 1970 in nanoseconds that make microseconds; the rest is below what a double holds. */
-const MICROSECOND_DIGITS = 16
+/** Of a time in nanoseconds, what is below the microsecond: a double does not hold it. */
+const DIGITS_CUT = 3
 
 export interface AckReply {
   readonly deliveries: number
@@ -38,9 +38,9 @@ export class AckReplyReader {
     const deliveries = number()
     const streamSequence = number()
     const consumerSequence = number()
-    const timeStart = at
-    for (let i = 0; i < MICROSECOND_DIGITS && reply.charCodeAt(at) !== DOT; i++) at++
-    const micros = Number(reply.slice(timeStart, at))
+    const end = reply.indexOf('.', at) - DIGITS_CUT
+    const micros = Number(reply.slice(at, end))
+    if (end <= at || !(micros >= 0)) throw notAReply(reply)
     return { deliveries, streamSequence, consumerSequence, receivedAtMs: micros / 1_000 }
   }
 }
