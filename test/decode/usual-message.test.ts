@@ -85,10 +85,11 @@ const ofKind: Readonly<Record<string, fc.Arbitrary<string>>> = {
 const field = fc
   .constantFrom(...readingFields)
   .chain(({ name, kind }) =>
-    weighted([12, ofKind[kind] ?? anything], [2, fc.constantFrom('null', 'null', 'null', 'nulL')], [1, anything]).map((value): Pair => [
-      `"${name}"`,
-      value,
-    ]),
+    weighted(
+      [12, ofKind[kind] ?? anything],
+      [2, fc.constantFrom('null', 'null', 'null', 'nulL')],
+      [1, anything],
+    ).map((value): Pair => [`"${name}"`, value]),
   )
 type Pair = readonly [name: string, value: string]
 const id = fc
@@ -161,7 +162,7 @@ const spoilt = fc
 test('every golden input is left alone, or read as the whole decoder reads it', () => {
   const usual = new UsualMessages()
   const names = goldenCases().filter(({ message: bytes }) => isTaken(usual, bytes, defaultLimits.maxReadings))
-  assert.ok(names.length >= 15, `${names.map(({ name }) => name).join(', ')}`)
+  assert.ok(names.length >= 15, names.map(({ name }) => name).join(', '))
 })
 
 test('property: readings in any order, spacing and spelling are left alone or read the same, one after another', () => {
