@@ -8,8 +8,8 @@
 
 const DOT = 0x2e
 const ZERO = 0x30
-/** Digits of a time since 1970 in nanoseconds that make microseconds; the rest is below what a double holds. */
-const MICROSECOND_DIGITS = 16
+/** Of a time in nanoseconds, what is below the microsecond: a double does not hold it. */
+const DIGITS_CUT = 3
 
 /** Reads the replies of one consumer: what stands before the numbers is the same in all of them. */
 export class AckReply {
@@ -29,8 +29,10 @@ export class AckReply {
     this.deliveries = this.#number(reply)
     this.streamSequence = this.#number(reply)
     this.consumerSequence = this.#number(reply)
+    const end = reply.indexOf('.', this.#at) - DIGITS_CUT
+    if (end <= this.#at) throw notAReply(reply)
     let micros = 0
-    for (let i = 0; i < MICROSECOND_DIGITS; i++) micros = micros * 10 + this.#digit(reply, this.#at + i)
+    for (; this.#at < end; this.#at++) micros = micros * 10 + this.#digit(reply, this.#at)
     this.receivedAtMs = micros / 1_000
   }
 

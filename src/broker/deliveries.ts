@@ -95,8 +95,9 @@ class PullFlow {
         if (this.#arrived.length > 0) {
           const burst = this.#arrived
           this.#arrived = []
-          yield burst
+          // Before the yield: what arrives while the burst is worked on is held again.
           this.#window.handedOut()
+          yield burst
           this.#ask()
         } else if (this.#broken !== null) {
           throw this.#broken
@@ -114,15 +115,16 @@ class PullFlow {
 
   /** Asks for as much as is free; without a connection there is nobody to ask, and the flow is about to break. */
   #ask(): void {
-    const amount = this.#connection.isClosed() ? null : this.#window.next()
-    if (amount === null) return
-    const request = {
-      batch: amount.messages,
-      max_bytes: amount.bytes,
-      expires: REQUEST_EXPIRES_MS * NANOS_PER_MS,
-      idle_heartbeat: HEARTBEAT_MS * NANOS_PER_MS,
+    if (this.#connection.isClosed()) return
+    for (let amount = this.#window.next(); amount !== null; amount = this.#window.next()) {
+      const request = {
+        batch: amount.messages,
+        max_bytes: amount.bytes,
+        expires: REQUEST_EXPIRES_MS * NANOS_PER_MS,
+        idle_heartbeat: HEARTBEAT_MS * NANOS_PER_MS,
+      }
+      this.#connection.publish(this.#request, JSON.stringify(request), { reply: this.#inbox })
     }
-    this.#connection.publish(this.#request, JSON.stringify(request), { reply: this.#inbox })
   }
 
   #take(message: Msg): void {
@@ -156,12 +158,11 @@ class PullFlow {
   /** A message without a reply subject speaks of a request (ADR-13 and ADR-37). */
   #status(message: Msg): void {
     const { code = 0, description = '' } = message.headers ?? {}
-    const left = (name: string) => Number(message.headers?.get(name) ?? 0)
     if (code === 100) return // a heartbeat
     const isOver =
       code === 408 || code === 404 || (code === 409 && /max ?bytes|max ?batch|expires/i.test(description))
     if (isOver) {
-      this.#window.ended({ messages: left('Nats-Pending-Messages'), bytes: left('Nats-Pending-Bytes') })
+      this.#window.ended()
     } else if (code === 503) {
       this.#break(new Error('JetStream does not answer'))
     } else {

@@ -2,6 +2,9 @@
 //
 // Invariant: what was asked for and has not arrived, plus what has arrived and was not handed out, never exceeds
 // the limits. While nobody takes what has arrived nothing more is asked for: that is the back-pressure.
+//
+// Asked in halves of the window, of which two may be under way: while one is worked on the other arrives. The
+// server fulfils requests in the order in which they came.
 
 export interface Amount {
   readonly messages: number
@@ -11,33 +14,49 @@ export interface Amount {
 
 export class PullWindow {
   readonly #limits: Amount
-  #asked = { messages: 0, bytes: 0 }
+  readonly #half: Amount
+  /** The oldest first; each with what it still may bring. */
+  readonly #requests: { messages: number; bytes: number }[] = []
   #held = { messages: 0, bytes: 0 }
 
   constructor(limits: Amount) {
     this.#limits = limits
+    this.#half = { messages: Math.ceil(limits.messages / 2), bytes: Math.ceil(limits.bytes / 2) }
   }
 
   /** Whether the server owes anything. */
   get isWaiting(): boolean {
-    return this.#asked.messages > 0
+    return this.#requests.length > 0
   }
 
-  /** What to ask for now: all that is free, once half of the window is; null: nothing yet. */
+  /** What to ask for now; null: nothing yet. To be called until it is null. */
   next(): Amount | null {
-    const messages = this.#limits.messages - this.#asked.messages - this.#held.messages
-    const bytes = this.#limits.bytes - this.#asked.bytes - this.#held.bytes
-    if (messages * 2 < this.#limits.messages || bytes * 2 < this.#limits.bytes) return null
-    this.#asked.messages += messages
-    this.#asked.bytes += bytes
-    return { messages, bytes }
+    let { messages, bytes } = this.#held
+    for (const request of this.#requests) {
+      messages += request.messages
+      bytes += request.bytes
+    }
+    const request = {
+      messages: Math.min(this.#half.messages, this.#limits.messages - messages),
+      bytes: Math.min(this.#half.bytes, this.#limits.bytes - bytes),
+    }
+    // The second half of an odd window is one short.
+    if (request.messages < Math.max(1, this.#half.messages - 1)) return null
+    if (request.bytes < Math.max(1, this.#half.bytes - 1)) return null
+    this.#requests.push(request)
+    return { ...request }
   }
 
   /** A message has arrived and is held until it is handed out. */
   arrived(bytes: number): void {
     this.#held.messages += 1
     this.#held.bytes += bytes
-    this.#fulfil(1, bytes)
+    const [oldest] = this.#requests
+    if (oldest === undefined) return
+    oldest.messages -= 1
+    // Bytes are the server's estimate and ours; what is fulfilled owes none.
+    oldest.bytes = Math.max(0, oldest.bytes - bytes)
+    if (oldest.messages === 0) this.#requests.shift()
   }
 
   /** Everything that is held was handed out. */
@@ -45,14 +64,8 @@ export class PullWindow {
     this.#held = { messages: 0, bytes: 0 }
   }
 
-  /** The server ended a request that had this much left. */
-  ended(rest: Amount): void {
-    this.#fulfil(rest.messages, rest.bytes)
-  }
-
-  /** Bytes are the server's estimate and ours: whatever they add up to, no message owed is no byte owed. */
-  #fulfil(messages: number, bytes: number): void {
-    this.#asked.messages = Math.max(0, this.#asked.messages - messages)
-    this.#asked.bytes = this.#asked.messages === 0 ? 0 : Math.max(0, this.#asked.bytes - bytes)
+  /** The server has ended the oldest request before it was fulfilled. */
+  ended(): void {
+    this.#requests.shift()
   }
 }

@@ -32,8 +32,11 @@ export const columnNames = columns.map((column) => column.name).join(', ')
 
 /** A time since 1970 in milliseconds with a fraction, as PostgreSQL reads it: to the microsecond. */
 export function timeText(ms: number): string {
-  const micros = Math.floor((ms - Math.floor(ms)) * 1_000)
-  return `${new Date(Math.floor(ms)).toISOString().slice(0, -1)}${String(micros).padStart(3, '0')}Z`
+  // Rounded, as postgres-time.ts does: a double holds most microseconds a little too small.
+  const micros = Math.round(ms * 1_000)
+  const wholeMs = Math.floor(micros / 1_000)
+  const rest = String(micros - wholeMs * 1_000).padStart(3, '0')
+  return `${new Date(wholeMs).toISOString().slice(0, -1)}${rest}Z`
 }
 
 /**

@@ -1,6 +1,7 @@
 // The sink: a batch into the database, and what came of it as a value.
 //
 //   whole batch --split, or retry with suspects--> parts, each in a transaction of its own --> ... --> one alone
+//   a part that fails for a reason of the moment and holds no suspect --> postponed as a whole
 //
 // Invariant: rows and dead letters of a message are committed before it counts as done. What is wrong with one
 // message costs that message alone; an outage costs none (sqlstate.ts says which is which).
@@ -39,11 +40,10 @@ export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
       const kind = kindOfFailure(error)
       if (kind !== 'split' && kind !== 'retry') throw error
       const [only] = messages
-      if (messages.length > 1 || only === undefined) {
-        for (const part of halves(messages, kind)) {
-          if (kind === 'retry' && !part.some(isSuspect)) parts.postpone(part, sentenceOf(error))
-          else await writeInParts(part, parts)
-        }
+      if (kind === 'retry' && !messages.some(isSuspect)) {
+        parts.postpone(messages, sentenceOf(error))
+      } else if (messages.length > 1 || only === undefined) {
+        for (const part of halves(messages, kind)) await writeInParts(part, parts)
       } else if (kind === 'retry' && !(await isToBeRefused(only))) {
         parts.postpone([only], sentenceOf(error))
       } else if (only.readings.length > 1) {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { progressLog } from '../../src/ingest/progress-log.ts'
-import { nakDelayMs } from '../../src/ingest/settle.ts'
 import type { DecodedMessage } from '../../src/pipeline-types.ts'
 import { decodeMessage } from '../../src/decode/decode-message.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
@@ -63,10 +62,4 @@ test('a flood of malformed messages makes a bounded number of lines and says how
   )
   log.flush(11_000)
   assert.match(lines[10] ?? '', /^4990 more malformed messages/)
-})
-
-test('the delay of what is given back grows, is spread, and is bounded', () => {
-  assert.ok(nakDelayMs(0, 0) < nakDelayMs(1, 0))
-  assert.ok(nakDelayMs(3, 0) < nakDelayMs(3, 0.9))
-  assert.ok(nakDelayMs(1_000, 0.99) <= 10_000)
 })

@@ -12,6 +12,8 @@ export interface DeliveredOptions {
   readonly replayOf?: ReplayOrigin
   readonly subject?: string
   readonly receivedAtMs?: number
+  /** 1 unless told otherwise. */
+  readonly deliveryCount?: number
 }
 
 export function delivered(
@@ -29,7 +31,7 @@ export function delivered(
     incarnation: { stream: 'CNC_DATA', createdAt: '2026-01-01T00:00:00Z' },
     sequence,
     receivedAtMs: atMs,
-    deliveryCount: 1,
+    deliveryCount: options.deliveryCount ?? 1,
     replayOf: options.replayOf ?? null,
     ack: () => void answers.push('ack'),
     term: () => void answers.push('term'),

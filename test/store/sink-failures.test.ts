@@ -1,0 +1,229 @@
+// What a batch costs that fails, by the kind of failure: from errors of the real TimescaleDB, which a trigger
+// raises for marked readings.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { settle } from '../../src/ingest/settle.ts'
+import type { DecodedMessage, WriteOutcome } from '../../src/pipeline-types.ts'
+import { listDeadLetters } from '../../src/store/dead-letters.ts'
+import { migrate, readMigrations } from '../../src/store/migrate.ts'
+import type { Pool } from '../../src/store/pool.ts'
+import { timescaleSink } from '../../src/store/sink.ts'
+import { withDatabase } from '../support/embedded-database.ts'
+import { delivered, type Answered } from '../support/delivered.ts'
+import { openTestPool } from '../support/store.ts'
+
+const MIGRATIONS = join(import.meta.dirname, '../../migrations')
+
+async function withTables(run: (pool: Pool) => Promise<void>): Promise<void> {
+  await withDatabase(async ({ url }) => {
+    const pool = openTestPool(url)
+    try {
+      await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
+      await run(pool)
+    } finally {
+      await pool.end()
+    }
+  })
+}
+
+/** Every insert of a marked reading fails with this SQLSTATE; and everything before is gone. */
+async function failWith(pool: Pool, sqlstate: string): Promise<void> {
+  await pool.query(
+    'TRUNCATE sensor_data; TRUNCATE dead_letters CASCADE; DROP TRIGGER IF EXISTS fails ON sensor_data',
+  )
+  await pool.query(
+    `CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+     BEGIN RAISE EXCEPTION 'the marked one' USING ERRCODE = '${sqlstate}'; END $$`,
+  )
+  await pool.query(
+    `CREATE TRIGGER fails BEFORE INSERT ON sensor_data FOR EACH ROW
+     WHEN (NEW.program = 'MARKED') EXECUTE FUNCTION fail()`,
+  )
+}
+
+const good = { machine_id: 'M', timestamp: '2026-03-01T11:00:00Z' }
+const marked = { ...good, program: 'MARKED' }
+
+/** Forty messages, the marked one among them, all delivered so often. */
+function batchWith(one: object, deliveryCount: number): { batch: Answered[]; faulty: Answered } {
+  const faulty = delivered(one, 18, { deliveryCount })
+  const batch = Array.from({ length: 40 }, (_, i) =>
+    i === 17 ? faulty : delivered(good, i + 1, { deliveryCount }),
+  )
+  return { batch, faulty }
+}
+
+async function write(pool: Pool, batch: readonly DecodedMessage[]): Promise<WriteOutcome> {
+  return timescaleSink({ pool, ready: pool, copies: false }).write(batch)
+}
+
+async function committed(
+  pool: Pool,
+  batch: readonly DecodedMessage[],
+): Promise<WriteOutcome & { kind: 'committed' }> {
+  const outcome = await write(pool, batch)
+  if (outcome.kind !== 'committed') assert.fail(`${outcome.kind}: ${outcome.reason}`)
+  settle(batch, outcome)
+  return outcome
+}
+
+async function stored(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int FROM sensor_data')
+  return rows[0]?.count ?? NaN
+}
+
+async function letters(pool: Pool): Promise<unknown[]> {
+  return (await listDeadLetters(pool, 100)).map(({ sequence, position, code, reason }) => ({
+    sequence,
+    position,
+    code,
+    names: reason.includes('the marked one'),
+  }))
+}
+
+const letterOf = (sequence: number, position: number) => ({
+  sequence,
+  position,
+  code: 'refused_by_database',
+  names: true,
+})
+
+test('what is too much for the database is split until one row stands alone, which becomes a dead letter', () =>
+  withTables(async (pool) => {
+    for (const sqlstate of ['54000', '53400']) {
+      await failWith(pool, sqlstate)
+      const { batch, faulty } = batchWith(marked, 1)
+      const outcome = await committed(pool, batch)
+      assert.equal(outcome.stored, 39, sqlstate)
+      assert.equal(outcome.postponed.size, 0)
+      assert.deepEqual([...outcome.refused.keys()], [faulty])
+      assert.deepEqual(faulty.answers, ['term'])
+      assert.ok(batch.every((one) => one === faulty || one.answers.join() === 'ack'))
+      assert.deepEqual(await letters(pool), [letterOf(18, 0)])
+      assert.equal(await stored(pool), 39)
+    }
+  }))
+
+test('the same inside one message of many readings, whose refused elements keep their place', () =>
+  withTables(async (pool) => {
+    await failWith(pool, '54000')
+    const many: unknown[] = Array.from({ length: 100 }, (_, i) => (i === 61 || i === 62 ? marked : good))
+    many[5] = 'bad'
+    const one = delivered(many, 7)
+    assert.equal((await committed(pool, [one])).stored, 97)
+    assert.deepEqual(one.answers, ['ack'])
+    const others = { names: false, code: 'wrong_root', sequence: 7, position: 5 }
+    const byPosition = (await letters(pool)) as (typeof others)[]
+    assert.deepEqual(
+      byPosition.toSorted((a, b) => a.position - b.position),
+      [others, letterOf(7, 61), letterOf(7, 62)],
+    )
+    // Delivered again because its answer was lost.
+    assert.equal((await committed(pool, [one])).stored, 0)
+    assert.equal(await stored(pool), 97)
+    assert.equal((await letters(pool)).length, 3)
+  }))
+
+test('a failure of the moment gives the batch back twice, and then stores all but the message that fails', () =>
+  withTables(async (pool) => {
+    for (const sqlstate of ['XX000', '40P01', '57014']) {
+      await failWith(pool, sqlstate)
+      for (const deliveryCount of [1, 2]) {
+        assert.equal((await write(pool, batchWith(marked, deliveryCount).batch)).kind, 'retry')
+        assert.equal(await stored(pool), 0)
+      }
+      for (const deliveryCount of [3, 4, 5]) {
+        const { batch, faulty } = batchWith(marked, deliveryCount)
+        const outcome = await committed(pool, batch)
+        assert.equal(outcome.stored, deliveryCount === 3 ? 39 : 0, sqlstate)
+        assert.deepEqual([...outcome.postponed.keys()], [faulty])
+        assert.deepEqual(faulty.answers, ['nak'])
+        assert.ok(batch.every((one) => one === faulty || one.answers.join() === 'ack'))
+      }
+      assert.deepEqual(await letters(pool), [])
+      const { batch, faulty } = batchWith(marked, 6)
+      assert.equal((await committed(pool, batch)).postponed.size, 0)
+      assert.deepEqual(faulty.answers, ['term'])
+      assert.deepEqual(await letters(pool), [letterOf(18, 0)])
+      assert.equal(await stored(pool), 39)
+    }
+  }))
+
+test('messages that came along for the first time are stored beside one that fails again and again', () =>
+  withTables(async (pool) => {
+    await failWith(pool, 'XX000')
+    const faulty = delivered(marked, 1, { deliveryCount: 3 })
+    const fresh = [2, 3, 4].map((sequence) => delivered(good, sequence))
+    const outcome = await committed(pool, [faulty, ...fresh])
+    assert.equal(outcome.stored, 3)
+    assert.deepEqual(faulty.answers, ['nak'])
+    assert.deepEqual(
+      fresh.map(({ answers }) => answers),
+      [['ack'], ['ack'], ['ack']],
+    )
+  }))
+
+test('a fresh message that fails beside one delivered often is postponed, and no dead letter', () =>
+  withTables(async (pool) => {
+    await failWith(pool, 'XX000')
+    const often = delivered(good, 1, { deliveryCount: 9 })
+    const fresh = [delivered(good, 2), delivered(marked, 3)]
+    const outcome = await committed(pool, [often, ...fresh])
+    assert.equal(outcome.stored, 1)
+    assert.deepEqual(often.answers, ['ack'])
+    assert.deepEqual(
+      fresh.map(({ answers }) => answers),
+      [['nak'], ['nak']],
+    )
+    assert.deepEqual(await letters(pool), [])
+  }))
+
+test('a postponed message is stored once when the cause is gone, its good readings too', () =>
+  withTables(async (pool) => {
+    await failWith(pool, 'XX000')
+    const several = [good, marked, 'bad', good]
+    const { batch, faulty } = batchWith(several, 5)
+    assert.deepEqual([...(await committed(pool, batch)).postponed.keys()], [faulty])
+    await pool.query('DROP TRIGGER fails ON sensor_data')
+    const again = delivered(several, 18, { deliveryCount: 6 })
+    await committed(pool, [again])
+    assert.deepEqual(again.answers, ['ack'])
+    assert.equal(await stored(pool), 39 + 3)
+    assert.equal((await committed(pool, [again, ...batch])).stored, 0)
+    assert.equal((await letters(pool)).length, 1)
+  }))
+
+test('the sixth time, what fails in a message of many readings becomes a dead letter and the rest is stored', () =>
+  withTables(async (pool) => {
+    await failWith(pool, 'XX000')
+    const one = delivered([good, good, marked, good], 1, { deliveryCount: 6 })
+    assert.equal((await committed(pool, [one])).stored, 3)
+    assert.deepEqual(one.answers, ['ack'])
+    assert.deepEqual(await letters(pool), [letterOf(1, 2)])
+  }))
+
+test('while the database is away nothing is stored and nothing refused, however often it was delivered', () =>
+  withTables(async (pool) => {
+    for (const sqlstate of ['57P01', '53100']) {
+      await failWith(pool, sqlstate)
+      for (const deliveryCount of [1, 3, 100]) {
+        const outcome = await write(pool, batchWith(marked, deliveryCount).batch)
+        assert.equal(outcome.kind, 'retry', sqlstate)
+        assert.equal(await stored(pool), 0)
+      }
+      assert.deepEqual(await letters(pool), [])
+    }
+  }))
+
+test('what neither waiting nor splitting cures is fatal and says why, however often it was delivered', () =>
+  withTables(async (pool) => {
+    await failWith(pool, '42501')
+    for (const deliveryCount of [1, 6]) {
+      const outcome = await write(pool, batchWith(marked, deliveryCount).batch)
+      assert.equal(outcome.kind, 'fatal')
+      assert.match(outcome.kind === 'fatal' ? outcome.reason : '', /the marked one/)
+    }
+    assert.equal(await stored(pool), 0)
+    assert.deepEqual(await letters(pool), [])
+  }))
