@@ -28,6 +28,8 @@ export interface Result {
 }
 
 const SHARE_TO_WARM_UP = 0.2
+/** As npm's start has them. */
+export const heapFlags = ['--max-semi-space-size=32', '--heap-growing-percent=30']
 
 export async function runCase(
   servers: Servers,
@@ -112,7 +114,7 @@ export class Worker {
 
   start(): void {
     this.#child = fork(join(import.meta.dirname, 'worker.ts'), [JSON.stringify(this.#task)], {
-      execArgv: ['--max-semi-space-size=32'],
+      execArgv: heapFlags,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
   }

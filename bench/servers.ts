@@ -31,7 +31,7 @@ export async function openServers(
   const given = { nats: process.env['NATS_URL'], database: process.env['DATABASE_URL'] }
   const releases: (() => Promise<unknown>)[] = []
   const stop = async () => {
-    for (const release of releases.reverse()) await release().catch(() => undefined)
+    for (const release of releases.toReversed()) await release().catch(() => undefined)
   }
   try {
     const path = await mkdtemp(join(tmpdir(), 'cnc-monitor-bench-'))
@@ -90,7 +90,11 @@ async function makeTables(url: string): Promise<void> {
     onError: () => undefined,
   })
   const folder = join(import.meta.dirname, '..', 'migrations')
-  await migrate(pool, await readMigrations(folder), () => undefined).finally(() => pool.end())
+  try {
+    await migrate(pool, await readMigrations(folder), () => undefined)
+  } finally {
+    await pool.end()
+  }
 }
 
 async function ownDatabase(url: string, releases: (() => Promise<unknown>)[]): Promise<string> {
@@ -98,7 +102,11 @@ async function ownDatabase(url: string, releases: (() => Promise<unknown>)[]): P
   const run = async (sql: string) => {
     const client = new pg.Client({ connectionString: url })
     await client.connect()
-    await client.query(sql).finally(() => client.end())
+    try {
+      await client.query(sql)
+    } finally {
+      await client.end()
+    }
   }
   await run(`CREATE DATABASE ${name}`)
   releases.push(() => run(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
