@@ -5,7 +5,7 @@ import pg from 'pg'
 import { connectToNats, type NatsConnection } from '../src/broker/connect.ts'
 import { deliveriesOf } from '../src/broker/deliveries.ts'
 import { declareStream, readBacklog } from '../src/broker/stream.ts'
-import { startIngestion, streamSettings } from '../src/ingestion.ts'
+import { openStream, runIngestion, streamSettings } from '../src/ingestion.ts'
 import { startLifecycle } from '../src/lifecycle.ts'
 import { openLog } from '../src/log.ts'
 import { observers } from '../src/observation.ts'
@@ -175,12 +175,14 @@ async function pipeline(nats: NatsConnection, store: Store, stream: string): Pro
       : (await readBacklog(nats, stream, 'PROCESSOR')).pending
   const all = Promise.withResolvers<void>()
   const isTimed = task.name === 'latency' && stream === task.stream
-  const { run } = await startIngestion({
-    config: configFor(stream),
+  const config = configFor(stream)
+  const wait = { timeoutMs: 30_000, signal: stop.signal }
+  const run = runIngestion({
+    config,
     nats,
     store,
-    wait: { timeoutMs: 30_000, signal: stop.signal },
-    warn: (sentence) => process.stderr.write(`${sentence}\n`),
+    stream: await openStream(config, nats, wait, (sentence) => process.stderr.write(`${sentence}\n`)),
+    signal: stop.signal,
     observer: observers({
       committed(batch) {
         committed += batch.length

@@ -9,6 +9,7 @@ import { messageDecoder } from './decode/message-decoder.ts'
 import { runPipeline } from './ingest/pipeline.ts'
 import { waitFor, type WaitOptions } from './lifecycle.ts'
 import type { PipelineObserver } from './observation.ts'
+import type { StreamIncarnation } from './pipeline-types.ts'
 import type { Store } from './store/open-store.ts'
 import { sinkWithReplays } from './store/replayed-messages.ts'
 import { timescaleSink } from './store/sink.ts'
@@ -20,10 +21,13 @@ export interface IngestionOptions {
   readonly nats: NatsConnection
   readonly store: Store
   readonly observer: PipelineObserver
-  /** For the first declaration of the stream. */
-  readonly wait: WaitOptions
-  readonly warn: (sentence: string) => void
+  /** As `openStream` gave it. */
+  readonly stream: OpenStream
+  readonly signal: AbortSignal
 }
+
+/** Declares stream and consumer where they are missing, and says which incarnation of the stream it is. */
+export type OpenStream = () => Promise<StreamIncarnation>
 
 /** What stream and consumer are declared with; the numbers follow from each other (docs/operations.md). */
 export function streamSettings({ nats, database, ingest }: Config) {
@@ -37,13 +41,13 @@ export function streamSettings({ nats, database, ingest }: Config) {
   }
 }
 
-/**
- * Takes, stores and answers until the wait's signal aborts. Resolves, once stream and consumer are there, to the
- * run itself: it ends when what was in hand is settled, and fails when going on would not help.
- */
-export async function startIngestion(options: IngestionOptions): Promise<{ readonly run: Promise<void> }> {
-  const { config, nats, store, observer, wait, warn } = options
-  const { ingest, limits, retention } = config
+/** Waits until stream and consumer are there, and watches over the consumer from then on. */
+export async function openStream(
+  config: Config,
+  nats: NatsConnection,
+  wait: WaitOptions,
+  warn: (sentence: string) => void,
+): Promise<OpenStream> {
   const settings = streamSettings(config)
   const watch = consumerWatch(nats, settings, warn)
   const declare = async () => {
@@ -53,13 +57,23 @@ export async function startIngestion(options: IngestionOptions): Promise<{ reado
   }
   await waitFor(`the stream ${settings.stream}`, declare, wait)
   void watchConsumer(watch, wait.signal)
+  return declare
+}
+
+/**
+ * Takes, stores and answers until `signal` aborts; resolves when what was in hand is settled. Throws when going on
+ * would not help.
+ */
+export function runIngestion(options: IngestionOptions): Promise<void> {
+  const { config, nats, store, observer, stream: declare, signal } = options
+  const { ingest, limits, retention } = config
+  const { stream, consumer, ackWaitMs } = streamSettings(config)
   const prefetch = {
     messages: ingest.prefetchMessages,
     // A request must have room for the largest message the stream can hold.
     bytes: Math.max(ingest.prefetchBytes, 4 * limits.payloadBytes),
   }
-  const { stream, consumer } = settings
-  const run = runPipeline(
+  return runPipeline(
     {
       source: deliveriesOf(nats, { stream, consumer, prefetch, declare }),
       sink: sinkWithReplays(
@@ -80,10 +94,9 @@ export async function startIngestion(options: IngestionOptions): Promise<{ reado
         ageMs: ingest.batchAgeMs,
       },
       batchesInFlight: ingest.batchesInFlight,
-      workingEveryMs: settings.ackWaitMs / 3,
+      workingEveryMs: ackWaitMs / 3,
       observer,
     },
-    wait.signal,
+    signal,
   )
-  return { run }
 }

@@ -8,7 +8,7 @@ import type { ReadConfig } from './config.ts'
 import { startServers } from './embedded/start.ts'
 import { sentenceOf, UsageError } from './errors.ts'
 import { progressLog } from './ingest/progress-log.ts'
-import { startIngestion } from './ingestion.ts'
+import { openStream, runIngestion } from './ingestion.ts'
 import { waitFor, type Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { openMetrics } from './metrics.ts'
@@ -63,6 +63,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   )
   life.onStop('the NATS connection', () => nats.close())
   const { stream, consumer } = config.nats
+  const declare = await openStream(config, nats, wait, (sentence) => log.warn(sentence))
   const readiness = watchReadiness(
     {
       database: () => store.ready.query('SELECT 1'),
@@ -80,7 +81,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     clearInterval(flushing)
     progress.flush(Infinity)
   })
-  const { run } = await startIngestion({
+  const run = runIngestion({
     config,
     nats,
     store,
@@ -88,8 +89,8 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
       interrupted: (reason) => log.warn(`Taking messages is interrupted: ${reason}`),
       resumed: () => log.info('Taking messages again'),
     }),
-    wait,
-    warn: (sentence) => log.warn(sentence),
+    stream: declare,
+    signal,
   })
   run.catch((error: unknown) => life.fail(`The monitor cannot go on: ${sentenceOf(error)}`))
   life.onStop('the pipeline', () => run.catch(() => undefined))

@@ -73,7 +73,7 @@ test('the numbers in /metrics are what was published', () =>
     assert.equal(value('broker_poll_success'), 1)
     assert.equal(value('consumer_pending_messages'), 0)
     assert.equal(value('consumer_ack_pending_messages'), 0)
-    assert.equal(value('consumer_max_ack_pending_messages'), 4 * (2 * 4_096 + 8_192))
+    assert.equal(value('consumer_max_ack_pending_messages'), 4 * (2 * 4_096 + 4_096))
     assert.equal(value('consumer_ack_floor_stream_sequence'), 104)
     assert.equal(value('consumer_distance_to_end_messages'), 0)
     assert.equal(value('stream_last_sequence'), 104)
@@ -136,6 +136,7 @@ test('after kill -9 of the database the metrics say so, and later that all is we
 test('while the database is frozen a scrape is answered, and agrees with /readyz', () =>
   withMonitor(async (monitor) => {
     const database = monitor.endpoints.pids.database ?? assert.fail()
+    await until('the monitor is ready', () => isReady(monitor))
     process.kill(database, 'SIGSTOP')
     try {
       const waiting = fetch(`${monitor.endpoints.http}/api/v1/machines`).catch(() => null)
