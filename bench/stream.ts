@@ -50,6 +50,7 @@ export async function untilSettled(nats: NatsConnection, stream: string, signal:
     if (pending === 0 && ackPending === 0) return
     await pause()
   }
+  signal.throwIfAborted()
 }
 
 function pause(): Promise<void> {

@@ -140,7 +140,7 @@ async function brokerLimit(nats: NatsConnection, stream: string): Promise<undefi
       if (message.info.pending === 0) last.resolve()
     },
   })
-  await last.promise
+  await Promise.race([last.promise, new Promise((resolve) => limit.addEventListener('abort', resolve))])
   await untilSettled(nats, stream, limit)
   messages.stop()
 }

@@ -70,8 +70,8 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
   const { stream, consumer, ackWaitMs } = streamSettings(config)
   const prefetch = {
     messages: ingest.prefetchMessages,
-    // A request must have room for the largest message the stream can hold.
-    bytes: Math.max(ingest.prefetchBytes, 4 * limits.payloadBytes),
+    // Half of it must have room for the largest message that the server takes, also one that is refused here.
+    bytes: Math.max(ingest.prefetchBytes, 4 * Math.max(limits.payloadBytes, nats.info?.max_payload ?? 0)),
   }
   return runPipeline(
     {

@@ -19,6 +19,8 @@ export async function connectToNats({ url, name, onState }: ConnectOptions): Pro
     name,
     timeout: 5_000,
     maxReconnectAttempts: -1,
+    // Credentials may be mended while we wait, as everything else.
+    ignoreAuthErrorAbort: true,
     reconnectTimeWait: 250,
     reconnectJitter: 250,
     pingInterval: 10_000,

@@ -18,6 +18,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { NatsConnection } from './connect.ts'
 
 const CHECK_EVERY_MS = 5_000
+/** An answer takes less than this from the consumer to the stream. */
+const SEEN_TWICE_AFTER_MS = 2_000
 const CONSUMER_NOT_FOUND = 10_014
 
 /** Consumer and stream, the consumer looked at first: the stream only grows from then on. */
@@ -56,7 +58,7 @@ export function consumerWatch(
   names: { readonly stream: string; readonly consumer: string },
   warn: (sentence: string) => void,
 ): ConsumerWatch {
-  let suspect = 0
+  let suspect = { first: 0, sinceMs: 0 }
   return {
     async check() {
       const manager = await jetstreamManager(connection, { checkAPI: false })
@@ -65,10 +67,10 @@ export function consumerWatch(
       const first = passedOver(standing)
       const wrong =
         wrongPosition(standing) ??
-        (first > 0 && first === suspect
+        (first > 0 && first === suspect.first && performance.now() - suspect.sinceMs > SEEN_TWICE_AFTER_MS
           ? `it has passed over message ${first}, which the stream still holds: the stream is older than the consumer`
           : null)
-      suspect = first
+      if (first !== suspect.first) suspect = { first, sinceMs: performance.now() }
       if (wrong === null) return false
       warn(`The consumer ${names.consumer} cannot go on: ${wrong}. It is made anew.`)
       await makeAnew(manager, consumer)

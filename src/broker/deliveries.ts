@@ -116,6 +116,8 @@ class PullFlow {
   /** Asks for as much as is free; without a connection there is nobody to ask, and the flow is about to break. */
   #ask(): void {
     if (this.#connection.isClosed()) return
+    // While nothing was owed there was nothing to hear.
+    if (!this.#window.isWaiting) this.#heardAtMs = performance.now()
     for (let amount = this.#window.next(); amount !== null; amount = this.#window.next()) {
       const request = {
         batch: amount.messages,
@@ -158,11 +160,12 @@ class PullFlow {
   /** A message without a reply subject speaks of a request (ADR-13 and ADR-37). */
   #status(message: Msg): void {
     const { code = 0, description = '' } = message.headers ?? {}
+    const left = (name: string) => Number(message.headers?.get(name) ?? 0)
     if (code === 100) return // a heartbeat
-    const isOver =
-      code === 408 || code === 404 || (code === 409 && /max ?bytes|max ?batch|expires/i.test(description))
-    if (isOver) {
-      this.#window.ended()
+    // Newer servers say so of a request that has brought all its messages; the last one has told as much.
+    if (code === 409 && /batch completed/i.test(description)) return
+    if (code === 408 || code === 404 || (code === 409 && /message size exceeds/i.test(description))) {
+      this.#window.ended({ messages: left('Nats-Pending-Messages'), bytes: left('Nats-Pending-Bytes') })
     } else if (code === 503) {
       this.#break(new Error('JetStream does not answer'))
     } else {

@@ -3,12 +3,12 @@
 // Invariant: what was asked for and has not arrived, plus what has arrived and was not handed out, never exceeds
 // the limits. While nobody takes what has arrived nothing more is asked for: that is the back-pressure.
 //
-// Asked in halves of the window, of which two may be under way: while one is worked on the other arrives. The
-// server fulfils requests in the order in which they came.
+// Asked in halves of the window, of which two may be under way: while one is worked on the other arrives. A server
+// may fulfil them in turns; the sums are the same, so it is counted as if they came one after the other.
 
 export interface Amount {
   readonly messages: number
-  /** As the server counts a message: subject, reply, headers and payload. */
+  /** Payload and reply subject; the server counts subject and headers as well. */
   readonly bytes: number
 }
 
@@ -64,8 +64,18 @@ export class PullWindow {
     this.#held = { messages: 0, bytes: 0 }
   }
 
-  /** The server has ended the oldest request before it was fulfilled. */
-  ended(): void {
-    this.#requests.shift()
+  /** The server has ended a request that would have brought so much more; nothing: it did not say. */
+  ended(rest: Amount): void {
+    let { messages } = rest
+    for (let oldest = this.#requests[0]; oldest !== undefined; oldest = this.#requests[0]) {
+      if (messages > 0 && oldest.messages > messages) {
+        oldest.messages -= messages
+        oldest.bytes = Math.max(0, oldest.bytes - rest.bytes)
+        return
+      }
+      messages -= oldest.messages
+      this.#requests.shift()
+      if (messages <= 0) return
+    }
   }
 }

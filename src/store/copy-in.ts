@@ -2,6 +2,9 @@
 import { from } from 'pg-copy-streams'
 import { CopyRows, copyText } from './copy-rows.ts'
 import { type Connection, type Pool, withConnection } from './pool.ts'
+import { sqlstateOf } from './sqlstate.ts'
+
+const FEATURE_NOT_SUPPORTED = '0A000'
 
 /** Sends rows in the format of copy-rows.ts; resolves to their number. `data` must not change meanwhile. */
 export function copyIn(connection: Connection, data: Buffer): Promise<number> {
@@ -19,8 +22,8 @@ export function takesCopy(pool: Pool): Promise<boolean> {
   return withConnection(pool, (connection) => copyIn(connection, new CopyRows().finish())).then(
     () => true,
     (error: unknown) => {
-      if ((error as { code?: string }).code === undefined) throw error
-      return false
+      if (sqlstateOf(error) === FEATURE_NOT_SUPPORTED) return false
+      throw error
     },
   )
 }

@@ -53,8 +53,8 @@ async function renumbered<Row extends { readonly id: MessageId }>(
 /** Indexes of the rows whose place another message has. */
 async function displacedReadings(client: Client, rows: readonly ReadingRow[]): Promise<number[]> {
   // The window spares looking into every chunk. Milliseconds are cut off, hence the one more at the end.
-  const timesMs = rows.map(({ reading }) => Date.parse(reading.timestamp))
-  const window = [Math.min(...timesMs), Math.max(...timesMs) + 1].map((ms) => new Date(ms).toISOString())
+  const timesMs = rows.map(({ reading }) => Date.parse(reading.timestamp)).sort((a, b) => a - b)
+  const window = [timesMs.at(0) ?? 0, (timesMs.at(-1) ?? 0) + 1].map((ms) => new Date(ms).toISOString())
   return indexesOf(
     client,
     `SELECT given.index FROM

@@ -50,5 +50,6 @@ export async function openStore(options: StoreOptions, life: Lifecycle, log: Log
   const applied = (name: string) => log.info(`Migration ${name} is applied`)
   await waitFor('the database', () => migrate(ingest, migrations, applied), options.wait)
   await setRetention(ingest, options.retentionDays)
-  return { ingest, ready, api, copies: await takesCopy(ingest) }
+  const copies = await waitFor('the database', () => takesCopy(ingest), options.wait)
+  return { ingest, ready, api, copies }
 }

@@ -1,5 +1,6 @@
 // Connections to the database. This folder alone knows the PostgreSQL driver.
 import pg from 'pg'
+import { sqlstateOf } from './sqlstate.ts'
 
 export interface PoolOptions {
   readonly url: string
@@ -57,7 +58,8 @@ export function inTransaction<T>(pool: Pool, work: (client: Connection) => Promi
       await client.query('COMMIT')
       return result
     } catch (error) {
-      await client.query('ROLLBACK').catch(() => undefined)
+      // Without the server's own word nobody listens: the connection is thrown away, which rolls back as well.
+      if (sqlstateOf(error) !== null) await client.query('ROLLBACK').catch(() => undefined)
       throw error
     }
   })

@@ -46,10 +46,18 @@ export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
       if (!batch.some(({ delivery }) => delivery.replayOf !== null)) return sink.write(batch)
       const ordinary: DecodedMessage[] = []
       const refused = new Map<DecodedMessage, readonly Rejection[]>()
+      const postponed = new Map<DecodedMessage, string>()
       let stored = 0
       try {
         for (const message of batch) {
-          const handled = await handle(message)
+          const handled = await handle(message).catch((error: unknown) => {
+            // What is wrong with one replay costs the others nothing: it is given back alone.
+            const kind = kindOfFailure(error)
+            if (kind !== 'retry' && kind !== 'split') throw error
+            postponed.set(message, sentenceOf(error))
+            return null
+          })
+          if (handled === null) continue
           if (handled.kind === 'ordinary') ordinary.push(message)
           if (handled.kind === 'stored') stored += handled.rows
           if (handled.kind === 'refused') refused.set(message, everyReading(message, handled.refusal))
@@ -66,7 +74,7 @@ export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
         kind: 'committed',
         stored: outcome.stored + stored,
         refused: new Map([...outcome.refused, ...refused]),
-        postponed: outcome.postponed,
+        postponed: new Map([...outcome.postponed, ...postponed]),
       }
     },
   }

@@ -64,7 +64,8 @@ export function isConflict(error: unknown): boolean {
   return sqlstateOf(error) === UNIQUE_VIOLATION
 }
 
-function sqlstateOf(error: unknown): string | null {
+/** Null where the failure is not the server's word. */
+export function sqlstateOf(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null
 }

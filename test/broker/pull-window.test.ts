@@ -40,7 +40,7 @@ class Exchange {
   /** The server ends the oldest request, and says what was left of it. */
   end(): void {
     const request = this.requests.shift()
-    if (request !== undefined) this.window.ended()
+    if (request !== undefined) this.window.ended(request)
   }
 
   handOut(): void {
