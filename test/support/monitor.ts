@@ -132,20 +132,20 @@ export class TestMonitor {
 export interface StateFolderOptions {
   /** Where the state folder is made. */
   readonly parent?: string | undefined
-  /** Begin with a finished, empty database instead of making one. */
-  readonly isDatabaseCopied?: boolean
+  /** Make the database as a first start does, which takes seconds; without it a finished, empty one is copied. */
+  readonly isDatabaseMade?: boolean
 }
 
 /** Runs a test with a monitor that is up. */
 export async function withMonitor<T>(
   run: (monitor: TestMonitor) => Promise<T>,
   env: NodeJS.ProcessEnv = {},
-  { parent = tmpdir(), isDatabaseCopied = false }: StateFolderOptions = {},
+  { parent = tmpdir(), isDatabaseMade = false }: StateFolderOptions = {},
 ): Promise<T> {
   const stateDir = await mkdtemp(join(parent, 'cnc-monitor-e2e-'))
   const monitor = new TestMonitor(stateDir, env)
   try {
-    if (isDatabaseCopied) await copyTemplate(join(stateDir, 'database'))
+    if (!isDatabaseMade) await copyTemplate(join(stateDir, 'database'))
     await monitor.start()
     return await run(monitor)
   } finally {

@@ -49,6 +49,6 @@ export async function underLoad(
       assert.ok(comparison.acknowledged > 100)
     },
     { ...ports, ...env },
-    { parent, isDatabaseCopied: true },
+    { parent },
   )
 }
