@@ -25,21 +25,28 @@ export function roundsOf(t: TestContext, short: number): Rounds {
   const count = soak || short
   const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32))
   const random = seededRandom(seed)
-  let maxRssMib = 0
+  /** What the process held after the first round, after the latest, and at most. */
+  const rss = { first: 0, last: 0, max: 0 }
   t.diagnostic(`SEED=${seed}`)
   return {
     count,
     random,
     note(round, pid) {
-      maxRssMib = Math.max(maxRssMib, pid === null ? 0 : rssMib(pid))
-      if (soak > 0) process.stderr.write(`  ${t.name}: round ${round + 1} of ${count}, ${maxRssMib} MiB\n`)
+      const mib = pid === null ? 0 : rssMib(pid)
+      if (mib > 0) {
+        rss.first ||= mib
+        rss.last = mib
+        rss.max = Math.max(rss.max, mib)
+      }
+      if (soak > 0) process.stderr.write(`  ${t.name}: round ${round + 1} of ${count}, ${mib} MiB\n`)
     },
     finish({ acknowledged, stored, lost, doubled, wrong }) {
       t.diagnostic(
         `${count} rounds, ${acknowledged} acknowledged, ${stored} stored, ${lost.length} lost, ` +
-          `${doubled.length} doubled, ${wrong.length} wrong, max RSS ${maxRssMib} MiB`,
+          `${doubled.length} doubled, ${wrong.length} wrong, RSS ${rss.first} MiB at first, ${rss.last} at last, ` +
+          `${rss.max} at most`,
       )
-      assert.ok(maxRssMib < MAX_RSS_MIB, `the monitor held ${maxRssMib} MiB`)
+      assert.ok(rss.max < MAX_RSS_MIB, `the monitor held ${rss.max} MiB`)
     },
   }
 }
