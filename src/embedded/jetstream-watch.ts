@@ -1,8 +1,9 @@
-// Whether the embedded nats-server's JetStream still answers.
+// Whether the embedded nats-server's JetStream still answers, and can still write.
 //
-// After a full disk nats-server 2.9 holds a lock for ever: it greets, answers pings and calls itself healthy,
-// while no message is taken and a stop in good order never ends. Asking for the list of streams needs the same
-// locks as publishing, so it finds out. Killing such a server loses nothing that it has acknowledged.
+// After a full disk a server greets, answers pings and calls itself healthy, while no message is taken any more,
+// also when there is room again. 2.9 holds a lock for ever: asking for the list of streams needs the same locks as
+// publishing, so it finds out. 2.15 never writes to that stream again and says so in its log only. Killing
+// such a server loses nothing that it has acknowledged.
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -16,10 +17,17 @@ export interface NatsAddress {
   readonly port: number
 }
 
-/** Watches until the server has ended, or stopped answering: then `onStuck` is told so in a sentence. */
+/** Whether the server says in this line of its log that it has given up writing to a stream. */
+export const saysUnwritable = (line: string): boolean => /stream .* critical write error/i.test(line)
+
+/**
+ * Watches until the server has ended, has stopped answering, or is unwritable: then `onStuck` is told so in a
+ * sentence.
+ */
 export async function watchJetStream(
   address: NatsAddress,
   ended: Promise<void>,
+  isUnwritable: () => boolean,
   onStuck: (sentence: string) => void,
 ): Promise<void> {
   let isEnded = false
@@ -27,6 +35,8 @@ export async function watchJetStream(
   for (let misses = 0; misses < MISSES;) {
     await Promise.race([sleep(CHECK_EVERY_MS, undefined, { ref: false }), end])
     if (isEnded) return
+    if (isUnwritable())
+      return onStuck('nats-server cannot write to a stream any more (is the disk full?); it is killed')
     misses = (await answersJetStream(address)) ? 0 : misses + 1
     if (isEnded) return
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { startChild } from './child.ts'
-import { watchJetStream } from './jetstream-watch.ts'
+import { saysUnwritable, watchJetStream } from './jetstream-watch.ts'
 import type { RunningServer, ServerPort } from './servers.ts'
 
 const READY_LIMIT_MS = 20_000
@@ -19,7 +19,7 @@ export interface NatsOptions extends ServerPort {
   readonly binary: string
   /** Holds the stream's files, the configuration and the pid. */
   readonly folder: string
-  /** It was killed because it answered nothing any more. */
+  /** It was killed because it answered nothing any more, or could not write. */
   readonly onStuck?: (sentence: string) => void
   readonly signal: AbortSignal
 }
@@ -39,9 +39,11 @@ export async function startNats({
   await endOrphan(await readPid(pidPath), configPath)
   const chosen = await freePort(port, isPortFixed ? 0 : MORE_PORTS)
   await writeFile(configPath, await configText(binary, folder, pidPath, chosen))
+  let isUnwritable = false
   const child = startChild({
     script: join(import.meta.dirname, 'keeper.ts'),
     args: [binary, '--config', configPath],
+    onLog: (line) => (isUnwritable ||= saysUnwritable(line)),
   })
   let pid = 0
   const stop = async () => {
@@ -61,10 +63,11 @@ export async function startNats({
       await sleep(50)
     }
     pid = await readPid(pidPath)
-    void watchJetStream({ host: HOST, port: chosen }, child.exited, (sentence) => {
+    const stuck = (sentence: string) => {
       onStuck?.(sentence)
       send(pid, 'SIGKILL')
-    })
+    }
+    void watchJetStream({ host: HOST, port: chosen }, child.exited, () => isUnwritable, stuck)
     return {
       url: `nats://${HOST}:${chosen}`,
       port: chosen,
