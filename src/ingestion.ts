@@ -78,7 +78,12 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
       source: deliveriesOf(nats, { stream, consumer, prefetch, declare }),
       sink: sinkWithReplays(
         store.ingest,
-        timescaleSink({ pool: store.ingest, ready: store.ready, copies: store.copies }),
+        timescaleSink({
+          pool: store.ingest,
+          ready: store.ready,
+          copies: store.copies,
+          maxDeadLetters: limits.deadLettersPerMessage,
+        }),
       ),
       decode: messageDecoder({
         maxPayloadBytes: limits.payloadBytes,

@@ -6,7 +6,7 @@
 // replay is stored whole or not at all, and never makes a second dead letter: a refusal is its outcome. What
 // nobody asked for is an ordinary message, whatever its header says (docs/decisions/0005).
 import { sentenceOf } from '../errors.ts'
-import type { DecodedMessage, Sink, WriteOutcome } from '../pipeline-types.ts'
+import type { DecodedMessage, RefusedReadings, Sink, WriteOutcome } from '../pipeline-types.ts'
 import type { Rejection } from '../reading.ts'
 import type { ReplayOrigin } from '../replay-origin.ts'
 import { insertHeardMachines } from './heard-machines.ts'
@@ -45,7 +45,7 @@ export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
     async write(batch): Promise<WriteOutcome> {
       if (!batch.some(({ delivery }) => delivery.replayOf !== null)) return sink.write(batch)
       const ordinary: DecodedMessage[] = []
-      const refused = new Map<DecodedMessage, readonly Rejection[]>()
+      const refused = new Map<DecodedMessage, RefusedReadings>()
       const postponed = new Map<DecodedMessage, string>()
       let stored = 0
       try {
@@ -198,6 +198,12 @@ async function settle(
 }
 
 /** As an answer to the message: none of its readings was taken. */
-function everyReading({ delivery, readings }: DecodedMessage, refusal: Refusal): Rejection[] {
-  return readings.map(({ position }) => ({ ...refusal, position, payload: delivery.data, more: 0 }))
+function everyReading({ delivery, readings }: DecodedMessage, refusal: Refusal): RefusedReadings {
+  const positions = readings.map(({ position }) => position)
+  const [position] = positions
+  const rejections =
+    position === undefined
+      ? []
+      : [{ ...refusal, position, payload: delivery.data, more: positions.length - 1 }]
+  return { rejections, positions: new Set(positions) }
 }

@@ -5,12 +5,12 @@
 //
 // Invariant: rows and dead letters of a message are committed before it counts as done. What is wrong with one
 // message costs that message alone; an outage costs none (sqlstate.ts says which is which).
-import type { DecodedMessage, Sink, WriteOutcome } from '../pipeline-types.ts'
-import type { Rejection } from '../reading.ts'
+import type { DecodedMessage, PlacedReading, RefusedReadings, Sink, WriteOutcome } from '../pipeline-types.ts'
 import { sentenceOf } from '../errors.ts'
 import { waitFor } from '../lifecycle.ts'
 import { messageIds } from './message-id.ts'
 import type { Pool } from './pool.ts'
+import type { RefusedReading } from './refused-readings.ts'
 import { failureOf, kindOfFailure } from './sqlstate.ts'
 import { messageWriter, type Written } from './write-messages.ts'
 
@@ -26,11 +26,13 @@ export interface SinkOptions {
   readonly ready: Pool
   /** Whether the server takes COPY. */
   readonly copies: boolean
+  /** Kept of one message at most; the last one counts the rest. */
+  readonly maxDeadLetters: number
 }
 
-export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
+export function timescaleSink({ pool, ready, copies, maxDeadLetters }: SinkOptions): Sink {
   const ids = messageIds(pool)
-  const writer = messageWriter(pool, ids, copies)
+  const writer = messageWriter(pool, ids, { copies, maxDeadLetters })
 
   /** Writes what failed together in parts. Throws when the database is away, or nothing will help. */
   const writeInParts = async (messages: readonly DecodedMessage[], parts: Parts): Promise<void> => {
@@ -46,22 +48,48 @@ export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
         for (const part of halves(messages, kind)) await writeInParts(part, parts)
       } else if (kind === 'retry' && !(await isToBeRefused(only))) {
         parts.postpone([only], sentenceOf(error))
-      } else if (only.readings.length > 1) {
-        await writeHalves(only, parts)
       } else {
-        parts.add(await writer.refuse(only, sentenceOf(error)))
+        await writeAlone(only, sentenceOf(error), parts)
       }
     }
   }
 
-  /** The readings of one message, in two halves. */
-  const writeHalves = async (message: DecodedMessage, parts: Parts): Promise<void> => {
-    const middle = Math.ceil(message.readings.length / 2)
-    for (const readings of [message.readings.slice(0, middle), message.readings.slice(middle)]) {
-      const ofHalf = new Parts()
-      await writeInParts([{ ...message, readings }], ofHalf)
-      parts.addHalf(message, ofHalf)
+  /** A message that failed alone: its readings one by one if need be, and then all its dead letters at once. */
+  const writeAlone = async (message: DecodedMessage, reason: string, parts: Parts): Promise<void> => {
+    const refused: RefusedReading[] = []
+    try {
+      parts.stored += await storeHalves(message, message.readings, reason, refused)
+    } catch (error) {
+      if (kindOfFailure(error) !== 'retry') throw error
+      return parts.postpone([message], sentenceOf(error))
     }
+    parts.refused.set(message, await writer.settle(message, refused))
+  }
+
+  /** Stores what it can of readings that failed together for this reason; adds the others to `refused`. */
+  const storeHalves = async (
+    message: DecodedMessage,
+    readings: readonly PlacedReading[],
+    reason: string,
+    refused: RefusedReading[],
+  ): Promise<number> => {
+    if (readings.length <= 1) {
+      refused.push(...readings.map((one) => ({ ...one, reason })))
+      return 0
+    }
+    let stored = 0
+    for (const half of halvesOf(readings)) {
+      try {
+        const part = await writer.store(message, half)
+        stored += part.stored
+        refused.push(...part.refused)
+      } catch (error) {
+        const kind = kindOfFailure(error)
+        if (kind !== 'split' && !(kind === 'retry' && (await isToBeRefused(message)))) throw error
+        stored += await storeHalves(message, half, sentenceOf(error), refused)
+      }
+    }
+    return stored
   }
 
   const isToBeRefused = async (message: DecodedMessage): Promise<boolean> => {
@@ -105,24 +133,16 @@ export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
 /** What came of a batch that was written in parts. */
 class Parts {
   stored = 0
-  readonly refused = new Map<DecodedMessage, readonly Rejection[]>()
+  readonly refused = new Map<DecodedMessage, RefusedReadings>()
   readonly postponed = new Map<DecodedMessage, string>()
 
   add({ stored, refused }: Written): void {
     this.stored += stored
-    for (const [message, rejections] of refused) {
-      this.refused.set(message, [...(this.refused.get(message) ?? []), ...rejections])
-    }
+    for (const [message, readings] of refused) this.refused.set(message, readings)
   }
 
   postpone(messages: readonly DecodedMessage[], reason: string): void {
     for (const message of messages) this.postponed.set(message, reason)
-  }
-
-  /** What came of a half of this message came of the message. */
-  addHalf(message: DecodedMessage, { stored, refused, postponed }: Parts): void {
-    this.add({ stored, refused: new Map([[message, [...refused.values()].flat()]]) })
-    for (const reason of postponed.values()) this.postpone([message], reason)
   }
 }
 
@@ -138,6 +158,10 @@ function halves(messages: readonly DecodedMessage[], kind: 'split' | 'retry'): D
       return [messages.filter((message) => !isSuspect(message)), suspects].filter((part) => part.length > 0)
     }
   }
-  const middle = Math.ceil(messages.length / 2)
-  return [messages.slice(0, middle), messages.slice(middle)]
+  return halvesOf(messages)
+}
+
+function halvesOf<T>(all: readonly T[]): [T[], T[]] {
+  const middle = Math.ceil(all.length / 2)
+  return [all.slice(0, middle), all.slice(middle)]
 }

@@ -10,11 +10,10 @@ import type { Pool } from '../../src/store/pool.ts'
 import { readReadings } from '../../src/store/read-readings.ts'
 import { sinkWithReplays } from '../../src/store/replayed-messages.ts'
 import { requestReplays } from '../../src/store/replays.ts'
-import { timescaleSink } from '../../src/store/sink.ts'
 import { type Answered, delivered } from '../support/delivered.ts'
-import { openTestPool, withStore } from '../support/store.ts'
+import { openTestPool, sinkOn as plainSinkOn, withStore } from '../support/store.ts'
 
-const sinkOn = (pool: Pool) => sinkWithReplays(pool, timescaleSink({ pool, ready: pool, copies: false }))
+const sinkOn = (pool: Pool) => sinkWithReplays(pool, plainSinkOn(pool))
 const good = (machine = 'M', minute = '00') => ({
   machine_id: machine,
   timestamp: `2026-03-01T11:${minute}:00Z`,
