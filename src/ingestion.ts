@@ -73,18 +73,12 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
     // Half of it must have room for the largest message that the server takes, also one that is refused here.
     bytes: Math.max(ingest.prefetchBytes, 4 * Math.max(limits.payloadBytes, nats.info?.max_payload ?? 0)),
   }
+  const { ingest: pool, ready, copies } = store
+  const sink = timescaleSink({ pool, ready, copies, maxDeadLetters: limits.deadLettersPerMessage })
   return runPipeline(
     {
       source: deliveriesOf(nats, { stream, consumer, prefetch, declare }),
-      sink: sinkWithReplays(
-        store.ingest,
-        timescaleSink({
-          pool: store.ingest,
-          ready: store.ready,
-          copies: store.copies,
-          maxDeadLetters: limits.deadLettersPerMessage,
-        }),
-      ),
+      sink: sinkWithReplays({ pool, ready, sink }),
       decode: messageDecoder({
         maxPayloadBytes: limits.payloadBytes,
         maxReadings: limits.readings,

@@ -9,6 +9,7 @@ import { sentenceOf } from '../errors.ts'
 import type { DecodedMessage, RefusedReadings, Sink, WriteOutcome } from '../pipeline-types.ts'
 import type { Rejection } from '../reading.ts'
 import type { ReplayOrigin } from '../replay-origin.ts'
+import { isToBeRefused } from './blame.ts'
 import { insertHeardMachines } from './heard-machines.ts'
 import { storable } from './insert-dead-letters.ts'
 import { insertReadingsOnce } from './insert-once.ts'
@@ -36,8 +37,16 @@ interface LockedLetter {
   readonly received_at_ms: number
 }
 
-/** `sink` stores all other messages; `pool` is the writers'. */
-export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
+export interface ReplaySinkOptions {
+  /** The writers' own. */
+  readonly pool: Pool
+  /** Asked whether the database is well. */
+  readonly ready: Pool
+  /** Stores all other messages. */
+  readonly sink: Sink
+}
+
+export function sinkWithReplays({ pool, ready, sink }: ReplaySinkOptions): Sink {
   const ids = messageIds(pool)
   return {
     available: (signal) => sink.available(signal),
@@ -84,11 +93,9 @@ export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
     const origin = delivery.replayOf
     if (origin === null) return { kind: 'ordinary' }
     await ids.prepare(delivery.incarnation)
-    let isOnRecord = false
     try {
       return await inTransaction(pool, async (client) => {
         const letter = await lockLetter(client, origin)
-        isOnRecord = letter !== null
         if (letter !== null) return replay(client, message, origin, letter)
         const own = ids.of(delivery.incarnation, delivery.sequence)
         const mayBeGone = BigInt(origin.messageId) < BigInt(idText(own)) && message.rejections.length === 0
@@ -97,11 +104,21 @@ export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
           : { kind: 'ordinary' }
       })
     } catch (error) {
-      if (kindOfFailure(error) !== 'refuse') throw error
-      if (!isOnRecord) return { kind: 'ordinary' }
+      const kind = kindOfFailure(error)
+      const mayPass = kind === 'retry' || kind === 'split'
+      if (kind !== 'refuse' && !(mayPass && (await isToBeRefused(message, ready)))) throw error
       const reason = `the database refused a reading of the replay: ${sentenceOf(error)}`
-      return refuse(pool, origin, { code: 'refused_by_database', reason })
+      return refuseOnRecord(origin, { code: 'refused_by_database', reason })
     }
+  }
+
+  /** Looks again, because what failed may have been the look itself; the lock, because another one may store it now. */
+  function refuseOnRecord(origin: ReplayOrigin, refusal: Refusal): Promise<Handled> {
+    return inTransaction(pool, async (client) => {
+      const letter = await lockLetter(client, origin)
+      if (letter === null || !letter.is_requested) return { kind: 'ordinary' }
+      return letter.is_stored ? storedBefore(client, origin) : refuse(client, origin, refusal)
+    })
   }
 }
 
@@ -126,10 +143,7 @@ async function replay(
   letter: LockedLetter,
 ): Promise<Handled> {
   if (!letter.is_requested) return { kind: 'ordinary' }
-  if (letter.is_stored) {
-    await settle(client, origin, 'stored', { code: 'already_stored', reason: 'another replay had stored it' })
-    return { kind: 'stored', rows: 0 }
-  }
+  if (letter.is_stored) return storedBefore(client, origin)
   const refusal = refusalOf(message, letter)
   if (refusal !== null) return refuse(client, origin, refusal)
   const stored = await storeRows(client, rowsOf(message, origin, letter), insertReadingsOnce)
@@ -178,14 +192,19 @@ async function storeRows(
   return { kind: 'stored', rows: await insert(client, rows) }
 }
 
-async function refuse(client: Pool | Connection, origin: ReplayOrigin, refusal: Refusal): Promise<Handled> {
+async function storedBefore(client: Connection, origin: ReplayOrigin): Promise<Handled> {
+  await settle(client, origin, 'stored', { code: 'already_stored', reason: 'another replay had stored it' })
+  return { kind: 'stored', rows: 0 }
+}
+
+async function refuse(client: Connection, origin: ReplayOrigin, refusal: Refusal): Promise<Handled> {
   await settle(client, origin, 'refused', refusal)
   return { kind: 'refused', refusal }
 }
 
 /** The outcome of the attempt; a final one stays, also when its message is delivered again. */
 async function settle(
-  client: Pool | Connection,
+  client: Connection,
   { replayId }: ReplayOrigin,
   outcome: 'stored' | 'refused',
   why: { readonly code: string; readonly reason: string } | null,

@@ -8,16 +8,12 @@
 import type { DecodedMessage, PlacedReading, RefusedReadings, Sink, WriteOutcome } from '../pipeline-types.ts'
 import { sentenceOf } from '../errors.ts'
 import { waitFor } from '../lifecycle.ts'
+import { isSuspect, isToBeRefused } from './blame.ts'
 import { messageIds } from './message-id.ts'
 import type { Pool } from './pool.ts'
 import type { RefusedReading } from './refused-readings.ts'
 import { failureOf, kindOfFailure } from './sqlstate.ts'
 import { messageWriter, type Written } from './write-messages.ts'
-
-/** Delivered so often, a message is written apart from others when a statement fails for no known reason. */
-const SUSPECT_FROM_DELIVERY = 3
-/** Delivered so often and still failing alone, against a database that is well, it is refused. */
-const REFUSED_FROM_DELIVERY = 6
 
 export interface SinkOptions {
   /** The writers' own: a batch never waits for a query of the API. */
@@ -46,7 +42,7 @@ export function timescaleSink({ pool, ready, copies, maxDeadLetters }: SinkOptio
         parts.postpone(messages, sentenceOf(error))
       } else if (messages.length > 1 || only === undefined) {
         for (const part of halves(messages, kind)) await writeInParts(part, parts)
-      } else if (kind === 'retry' && !(await isToBeRefused(only))) {
+      } else if (kind === 'retry' && !(await isToBeRefused(only, ready))) {
         parts.postpone([only], sentenceOf(error))
       } else {
         await writeAlone(only, sentenceOf(error), parts)
@@ -85,19 +81,11 @@ export function timescaleSink({ pool, ready, copies, maxDeadLetters }: SinkOptio
         refused.push(...part.refused)
       } catch (error) {
         const kind = kindOfFailure(error)
-        if (kind !== 'split' && !(kind === 'retry' && (await isToBeRefused(message)))) throw error
+        if (kind !== 'split' && !(kind === 'retry' && (await isToBeRefused(message, ready)))) throw error
         stored += await storeHalves(message, half, sentenceOf(error), refused)
       }
     }
     return stored
-  }
-
-  const isToBeRefused = async (message: DecodedMessage): Promise<boolean> => {
-    if (message.delivery.deliveryCount < REFUSED_FROM_DELIVERY) return false
-    return ready.query('SELECT 1').then(
-      () => true,
-      () => false,
-    )
   }
 
   return {
@@ -144,10 +132,6 @@ class Parts {
   postpone(messages: readonly DecodedMessage[], reason: string): void {
     for (const message of messages) this.postponed.set(message, reason)
   }
-}
-
-function isSuspect({ delivery }: DecodedMessage): boolean {
-  return delivery.deliveryCount >= SUSPECT_FROM_DELIVERY
 }
 
 /** Suspects apart from the rest, where there is a rest; halves otherwise. */
