@@ -21,6 +21,8 @@ export interface IngestionOptions {
   readonly nats: NatsConnection
   readonly store: Store
   readonly observer: PipelineObserver
+  /** Told of every exception in writing that is this program's own mistake. */
+  readonly onMistake: (mistake: unknown) => void
   /** As `openStream` gave it. */
   readonly stream: OpenStream
   readonly signal: AbortSignal
@@ -65,7 +67,7 @@ export async function openStream(
  * would not help.
  */
 export function runIngestion(options: IngestionOptions): Promise<void> {
-  const { config, nats, store, observer, stream: declare, signal } = options
+  const { config, nats, store, observer, onMistake, stream: declare, signal } = options
   const { ingest, limits, retention } = config
   const { stream, consumer, ackWaitMs } = streamSettings(config)
   const prefetch = {
@@ -74,11 +76,12 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
     bytes: Math.max(ingest.prefetchBytes, 4 * Math.max(limits.payloadBytes, nats.info?.max_payload ?? 0)),
   }
   const { ingest: pool, ready, copies } = store
-  const sink = timescaleSink({ pool, ready, copies, maxDeadLetters: limits.deadLettersPerMessage })
+  const maxDeadLetters = limits.deadLettersPerMessage
+  const sink = timescaleSink({ pool, ready, copies, maxDeadLetters, onMistake })
   return runPipeline(
     {
       source: deliveriesOf(nats, { stream, consumer, prefetch, declare }),
-      sink: sinkWithReplays({ pool, ready, sink }),
+      sink: sinkWithReplays({ pool, ready, sink, onMistake }),
       decode: messageDecoder({
         maxPayloadBytes: limits.payloadBytes,
         maxReadings: limits.readings,

@@ -9,8 +9,8 @@ export const cutReasons = ['messages', 'readings', 'bytes', 'age', 'rest'] as co
 export type CutReason = (typeof cutReasons)[number]
 
 /**
- * What kept the store from taking a batch; the class of its SQLSTATE in one word. schema, authorization and
- * refusal stop the monitor, all others pass by themselves.
+ * What kept the store from taking a batch; the class of its SQLSTATE in one word. schema, authorization, refusal
+ * and mistake (an exception of this program) stop the monitor, all others pass by themselves.
  */
 export const storeFailures = [
   'connection',
@@ -25,6 +25,7 @@ export const storeFailures = [
   'refusal',
   'limit',
   'internal',
+  'mistake',
   'other',
 ] as const
 export type StoreFailure = (typeof storeFailures)[number]

@@ -17,7 +17,7 @@ export async function isToBeRefused({ delivery }: DecodedMessage, ready: Pool): 
 }
 
 /** Whether the database answers. */
-function isWell(ready: Pool): Promise<boolean> {
+export function isWell(ready: Pool): Promise<boolean> {
   return ready.query('SELECT 1').then(
     () => true,
     () => false,

@@ -7,9 +7,8 @@
 // nobody asked for is an ordinary message, whatever its header says (docs/decisions/0005).
 import { sentenceOf } from '../errors.ts'
 import type { DecodedMessage, RefusedReadings, Sink, WriteOutcome } from '../pipeline-types.ts'
-import type { Rejection } from '../reading.ts'
 import type { ReplayOrigin } from '../replay-origin.ts'
-import { isToBeRefused } from './blame.ts'
+import { isToBeRefused, isWell } from './blame.ts'
 import { insertHeardMachines } from './heard-machines.ts'
 import { storable } from './insert-dead-letters.ts'
 import { insertReadingsOnce } from './insert-once.ts'
@@ -18,9 +17,8 @@ import { idOf, idText, messageIds } from './message-id.ts'
 import { type Connection, inTransaction, type Pool } from './pool.ts'
 import { byMessage, type ReadingRow } from './reading-columns.ts'
 import { isArrayText } from './refused-part.ts'
+import { refusalBy, type Refusal } from './refused-readings.ts'
 import { failureOf, kindOfFailure } from './sqlstate.ts'
-
-type Refusal = Pick<Rejection, 'code' | 'reason'>
 
 /** What a message with an origin turned out to be. */
 type Handled =
@@ -44,9 +42,11 @@ export interface ReplaySinkOptions {
   readonly ready: Pool
   /** Stores all other messages. */
   readonly sink: Sink
+  /** Told of every exception that is this program's own mistake. */
+  readonly onMistake: (mistake: unknown) => void
 }
 
-export function sinkWithReplays({ pool, ready, sink }: ReplaySinkOptions): Sink {
+export function sinkWithReplays({ pool, ready, sink, onMistake }: ReplaySinkOptions): Sink {
   const ids = messageIds(pool)
   return {
     available: (signal) => sink.available(signal),
@@ -59,10 +59,11 @@ export function sinkWithReplays({ pool, ready, sink }: ReplaySinkOptions): Sink 
       let stored = 0
       try {
         for (const message of batch) {
-          const handled = await handle(message).catch((error: unknown) => {
+          const handled = await handle(message).catch(async (error: unknown) => {
             // What is wrong with one replay costs the others nothing: it is given back alone.
             const kind = kindOfFailure(error)
-            if (kind !== 'retry' && kind !== 'split') throw error
+            if (kind === 'mistake' && (await isWell(ready))) onMistake(error)
+            else if (kind !== 'retry' && kind !== 'split') throw error
             postponed.set(message, sentenceOf(error))
             return null
           })
@@ -105,10 +106,10 @@ export function sinkWithReplays({ pool, ready, sink }: ReplaySinkOptions): Sink 
       })
     } catch (error) {
       const kind = kindOfFailure(error)
-      const mayPass = kind === 'retry' || kind === 'split'
-      if (kind !== 'refuse' && !(mayPass && (await isToBeRefused(message, ready)))) throw error
-      const reason = `the database refused a reading of the replay: ${sentenceOf(error)}`
-      return refuseOnRecord(origin, { code: 'refused_by_database', reason })
+      if (kind === 'away' || kind === 'fatal') throw error
+      if (kind !== 'refuse' && !(await isToBeRefused(message, ready))) throw error
+      if (kind === 'mistake') onMistake(error)
+      return refuseOnRecord(origin, refusalBy(error, 'a reading of the replay'))
     }
   }
 

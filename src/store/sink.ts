@@ -1,6 +1,6 @@
 // The sink: a batch into the database, and what came of it as a value.
 //
-//   whole batch --split, or retry with suspects--> parts, each in a transaction of its own --> ... --> one alone
+//   whole batch --split, retry with suspects, mistake--> parts, each in a transaction of its own --> ... --> one alone
 //   a part that fails for a reason of the moment and holds no suspect --> postponed as a whole
 //
 // Invariant: rows and dead letters of a message are committed before it counts as done. What is wrong with one
@@ -8,11 +8,11 @@
 import type { DecodedMessage, PlacedReading, RefusedReadings, Sink, WriteOutcome } from '../pipeline-types.ts'
 import { sentenceOf } from '../errors.ts'
 import { waitFor } from '../lifecycle.ts'
-import { isSuspect, isToBeRefused } from './blame.ts'
+import { isSuspect, isToBeRefused, isWell } from './blame.ts'
 import { messageIds } from './message-id.ts'
 import type { Pool } from './pool.ts'
-import type { RefusedReading } from './refused-readings.ts'
-import { failureOf, kindOfFailure } from './sqlstate.ts'
+import { refusalBy, type Refusal, type RefusedReading } from './refused-readings.ts'
+import { type FailureKind, failureOf, kindOfFailure } from './sqlstate.ts'
 import { messageWriter, type Written } from './write-messages.ts'
 
 export interface SinkOptions {
@@ -24,53 +24,69 @@ export interface SinkOptions {
   readonly copies: boolean
   /** Kept of one message at most; the last one counts the rest. */
   readonly maxDeadLetters: number
+  /** Told of every exception that is this program's own mistake. */
+  readonly onMistake: (mistake: unknown) => void
 }
 
-export function timescaleSink({ pool, ready, copies, maxDeadLetters }: SinkOptions): Sink {
+export function timescaleSink({ pool, ready, copies, maxDeadLetters, onMistake }: SinkOptions): Sink {
   const ids = messageIds(pool)
   const writer = messageWriter(pool, ids, { copies, maxDeadLetters })
+
+  const judged = new WeakMap<object, 'away' | 'mistake'>()
+  /** An exception while the database is away is none of ours. Judged once, when it happens. */
+  const kindOf = async (error: unknown): Promise<FailureKind> => {
+    const kind = kindOfFailure(error)
+    if (kind !== 'mistake') return kind
+    const key = Object(error) as object
+    const before = judged.get(key)
+    if (before !== undefined) return before
+    const isMistake = await isWell(ready)
+    if (isMistake) onMistake(error)
+    judged.set(key, isMistake ? 'mistake' : 'away')
+    return isMistake ? 'mistake' : 'away'
+  }
 
   /** Writes what failed together in parts. Throws when the database is away, or nothing will help. */
   const writeInParts = async (messages: readonly DecodedMessage[], parts: Parts): Promise<void> => {
     try {
       return parts.add(await writer.write(messages))
     } catch (error) {
-      const kind = kindOfFailure(error)
-      if (kind !== 'split' && kind !== 'retry') throw error
+      const kind = await kindOf(error)
+      if (!isCuredInParts(kind)) throw error
       const [only] = messages
       if (kind === 'retry' && !messages.some(isSuspect)) {
         parts.postpone(messages, sentenceOf(error))
       } else if (messages.length > 1 || only === undefined) {
         for (const part of halves(messages, kind)) await writeInParts(part, parts)
-      } else if (kind === 'retry' && !(await isToBeRefused(only, ready))) {
+      } else if (kind !== 'split' && !(await isToBeRefused(only, ready))) {
         parts.postpone([only], sentenceOf(error))
       } else {
-        await writeAlone(only, sentenceOf(error), parts)
+        await writeAlone(only, refusalBy(error, 'this reading'), parts)
       }
     }
   }
 
   /** A message that failed alone: its readings one by one if need be, and then all its dead letters at once. */
-  const writeAlone = async (message: DecodedMessage, reason: string, parts: Parts): Promise<void> => {
+  const writeAlone = async (message: DecodedMessage, refusal: Refusal, parts: Parts): Promise<void> => {
     const refused: RefusedReading[] = []
     try {
-      parts.stored += await storeHalves(message, message.readings, reason, refused)
+      parts.stored += await storeHalves(message, message.readings, refusal, refused)
     } catch (error) {
-      if (kindOfFailure(error) !== 'retry') throw error
+      if (!isCuredInParts(await kindOf(error))) throw error
       return parts.postpone([message], sentenceOf(error))
     }
     parts.refused.set(message, await writer.settle(message, refused))
   }
 
-  /** Stores what it can of readings that failed together for this reason; adds the others to `refused`. */
+  /** Stores what it can of readings that failed together; adds the others to `refused`. */
   const storeHalves = async (
     message: DecodedMessage,
     readings: readonly PlacedReading[],
-    reason: string,
+    refusal: Refusal,
     refused: RefusedReading[],
   ): Promise<number> => {
     if (readings.length <= 1) {
-      refused.push(...readings.map((one) => ({ ...one, reason })))
+      refused.push(...readings.map((one) => ({ ...one, ...refusal })))
       return 0
     }
     let stored = 0
@@ -80,9 +96,10 @@ export function timescaleSink({ pool, ready, copies, maxDeadLetters }: SinkOptio
         stored += part.stored
         refused.push(...part.refused)
       } catch (error) {
-        const kind = kindOfFailure(error)
-        if (kind !== 'split' && !(kind === 'retry' && (await isToBeRefused(message, ready)))) throw error
-        stored += await storeHalves(message, half, sentenceOf(error), refused)
+        const kind = await kindOf(error)
+        if (!isCuredInParts(kind)) throw error
+        if (kind !== 'split' && !(await isToBeRefused(message, ready))) throw error
+        stored += await storeHalves(message, half, refusalBy(error, 'this reading'), refused)
       }
     }
     return stored
@@ -94,10 +111,10 @@ export function timescaleSink({ pool, ready, copies, maxDeadLetters }: SinkOptio
         for (const incarnation of new Set(batch.map((message) => message.delivery.incarnation))) {
           await ids.prepare(incarnation)
         }
-        const written = await writer.write(batch).catch((error: unknown) => {
-          const kind = kindOfFailure(error)
-          if (kind === 'split' || (kind === 'retry' && batch.some(isSuspect))) return null
-          throw error
+        const written = await writer.write(batch).catch(async (error: unknown) => {
+          const kind = await kindOf(error)
+          if (!isCuredInParts(kind) || (kind === 'retry' && !batch.some(isSuspect))) throw error
+          return null
         })
         if (written !== null) return { kind: 'committed', ...written, postponed: new Map() }
         const parts = new Parts()
@@ -105,9 +122,10 @@ export function timescaleSink({ pool, ready, copies, maxDeadLetters }: SinkOptio
         const { stored, refused, postponed } = parts
         return { kind: 'committed', stored, refused, postponed }
       } catch (error) {
-        const { kind, failure } = failureOf(error)
-        // A refusal that splitting did not cure concerns no row: the same words for ever would block all.
-        const isFatal = kind === 'fatal' || kind === 'refuse'
+        const kind = await kindOf(error)
+        // What splitting did not cure concerns no message: the same words for ever would block all.
+        const isFatal = kind === 'fatal' || kind === 'refuse' || kind === 'mistake'
+        const { failure } = failureOf(error)
         return { kind: isFatal ? 'fatal' : 'retry', reason: sentenceOf(error), failure }
       }
     },
@@ -134,8 +152,14 @@ class Parts {
   }
 }
 
+type CuredInParts = 'split' | 'retry' | 'mistake'
+
+function isCuredInParts(kind: FailureKind): kind is CuredInParts {
+  return kind === 'split' || kind === 'retry' || kind === 'mistake'
+}
+
 /** Suspects apart from the rest, where there is a rest; halves otherwise. */
-function halves(messages: readonly DecodedMessage[], kind: 'split' | 'retry'): DecodedMessage[][] {
+function halves(messages: readonly DecodedMessage[], kind: CuredInParts): DecodedMessage[][] {
   if (kind === 'retry') {
     const suspects = messages.filter(isSuspect)
     if (suspects.length < messages.length) {

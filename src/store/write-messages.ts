@@ -5,7 +5,6 @@
 // the rows are halved with savepoints, inside the transaction, until it stands alone.
 import type { DecodedMessage, PlacedReading, RefusedReadings } from '../pipeline-types.ts'
 import type { Rejection } from '../reading.ts'
-import { sentenceOf } from '../errors.ts'
 import { copyIn } from './copy-in.ts'
 import { CopyRows } from './copy-rows.ts'
 import { heardMachines, insertHeardMachines } from './heard-machines.ts'
@@ -14,7 +13,7 @@ import { insertDeadLettersOnce, insertReadingsOnce } from './insert-once.ts'
 import type { MessageIds } from './message-id.ts'
 import { type Connection, inTransaction, type Pool, withConnection } from './pool.ts'
 import { byMessage, type ReadingRow } from './reading-columns.ts'
-import { refusedReadings, type RefusedReading } from './refused-readings.ts'
+import { refusalBy, refusedReadings, type Refusal, type RefusedReading } from './refused-readings.ts'
 import { isConflict, kindOfFailure } from './sqlstate.ts'
 
 export interface Written {
@@ -37,7 +36,7 @@ interface SourcedRow extends ReadingRow {
 
 interface RefusedRow {
   readonly row: SourcedRow
-  readonly reason: string
+  readonly refusal: Refusal
 }
 
 export interface MessageWriter {
@@ -189,8 +188,8 @@ async function insertOthers(connection: Connection, { letters, unheard }: Others
   if (unheard.length > 0) await insertHeardMachines(connection, unheard)
 }
 
-function readingOf({ row: { position, reading }, reason }: RefusedRow): RefusedReading {
-  return { position, reading, reason }
+function readingOf({ row: { position, reading }, refusal }: RefusedRow): RefusedReading {
+  return { position, reading, ...refusal }
 }
 
 /** Inserts what the database takes; halves what it refuses until one row stands alone. */
@@ -211,7 +210,7 @@ async function insertSplitting(
     await connection.query('RELEASE SAVEPOINT part')
     const [only] = rows
     if (rows.length === 1 && only !== undefined) {
-      refused.push({ row: only, reason: sentenceOf(error) })
+      refused.push({ row: only, refusal: refusalBy(error, 'this reading') })
       return 0
     }
   }

@@ -18,7 +18,8 @@ import { openTestPool, sinkOn as plainSinkOn, withStore } from '../support/store
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 
-const sinkOn = (pool: Pool) => sinkWithReplays({ pool, ready: pool, sink: plainSinkOn(pool) })
+const onMistake = (mistake: unknown) => assert.fail(mistake as Error)
+const sinkOn = (pool: Pool) => sinkWithReplays({ pool, ready: pool, sink: plainSinkOn(pool), onMistake })
 const good = (machine = 'M', minute = '00') => ({
   machine_id: machine,
   timestamp: `2026-03-01T11:${minute}:00Z`,
@@ -238,6 +239,30 @@ test('a replay that fails again and again against a database that is well is ref
       assert.deepEqual((await replaysOf(pool, id))[0], ['refused', 'refused_by_database', 'ann'])
     }
     assert.equal(await write(sink, await replayed(pool, id, 10, good())), 1)
+  }))
+
+test('a replay on which this program fails itself is refused in the end, and says so', () =>
+  withStore(async (pool) => {
+    const mistakes: unknown[] = []
+    const sink = sinkWithReplays({
+      pool,
+      ready: pool,
+      sink: plainSinkOn(pool),
+      onMistake: (mistake) => mistakes.push(mistake),
+    })
+    await write(sink, delivered(bad, 1))
+    const { id } = await onlyLetter(pool)
+    const replay = await replayed(pool, id, 2, good())
+    const readings = replay.readings.map((one) => ({
+      ...one,
+      reading: { ...one.reading, program: 5 as never },
+    }))
+    for (const deliveryCount of [1, 6]) {
+      await write(sink, { ...replay, readings, delivery: { ...replay.delivery, deliveryCount } })
+      assert.ok(mistakes.pop() instanceof TypeError)
+    }
+    assert.deepEqual(replay.answers, ['nak', 'term'])
+    assert.deepEqual(await replaysOf(pool, id), [['refused', 'internal_error', 'ann']])
   }))
 
 test('a replay whose dead letter somebody else holds waits, however often it was delivered', (t) =>

@@ -245,6 +245,61 @@ test('the sixth time, what fails in a message of many readings becomes a dead le
     assert.deepEqual(await letters(pool), [letterOf(1, 2)])
   }))
 
+/** As if the decoder had a mistake: what must be text is a number, which no writer takes. */
+function mistaken(one: Answered): Answered {
+  return {
+    ...one,
+    readings: one.readings.map((placed) =>
+      placed.reading.program === null
+        ? placed
+        : { ...placed, reading: { ...placed.reading, program: 5 as never } },
+    ),
+  }
+}
+
+test('a message on which this program fails itself costs itself alone, and becomes a dead letter the sixth time', () =>
+  withTables(async (pool) => {
+    const mistakes: unknown[] = []
+    const sink = sinkOn(pool, { onMistake: (mistake) => mistakes.push(mistake) })
+    const several = mistaken(delivered([good, marked, good], 18))
+    for (let deliveryCount = 1; deliveryCount <= 6; deliveryCount++) {
+      const again = { ...several, delivery: { ...several.delivery, deliveryCount } }
+      const others = [delivered(good, deliveryCount * 100), delivered(good, deliveryCount * 100 + 1)]
+      const outcome = await sink.write([again, ...others])
+      if (outcome.kind !== 'committed') assert.fail(outcome.reason)
+      settle([again, ...others], outcome)
+      assert.equal(outcome.stored, deliveryCount < 6 ? 2 : 4)
+      assert.deepEqual(
+        others.map(({ answers }) => answers),
+        [['ack'], ['ack']],
+      )
+    }
+    assert.deepEqual(several.answers, ['nak', 'nak', 'nak', 'nak', 'nak', 'ack'])
+    assert.ok(mistakes.length >= 6 && mistakes.every((one) => one instanceof TypeError))
+    const [letter, ...more] = await listDeadLetters(pool, 10)
+    assert.deepEqual(more, [])
+    assert.deepEqual([letter?.sequence, letter?.position, letter?.code], [18, 1, 'internal_error'])
+    assert.match(letter?.reason ?? '', /^this program failed to write this reading: /)
+  }))
+
+test('an exception while the database does not answer is no mistake: everything is given back', () =>
+  withTables(async (pool) => {
+    const away = openTestPool('postgres://postgres@127.0.0.1:1/none')
+    const { batch } = batchWith(marked, 6)
+    const outcome = await sinkOn(pool, { ready: away }).write(batch.map(mistaken))
+    assert.equal(outcome.kind, 'retry')
+    assert.deepEqual(await letters(pool), [])
+    await away.end()
+  }))
+
+test('a mistake that no dead letter can be made of stops the monitor', () =>
+  withTables(async (pool) => {
+    const sink = sinkOn(pool, { onMistake: () => undefined })
+    const outcome = await sink.write([delivered(good, 2 ** 46, { deliveryCount: 6 })])
+    assert.equal(outcome.kind, 'fatal')
+    assert.match(outcome.kind === 'fatal' ? outcome.reason : '', /beyond what an id can hold/)
+  }))
+
 test('while the database is away nothing is stored and nothing refused, however often it was delivered', () =>
   withTables(async (pool) => {
     for (const sqlstate of ['57P01', '53100']) {

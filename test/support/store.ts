@@ -1,5 +1,6 @@
 // A migrated store for a test: on the server that TEST_DATABASE_URL names, in a database of its own that is dropped
 // at the end; without it on an embedded database.
+import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
@@ -35,7 +36,8 @@ export function openTestPool(url: string): Pool {
 
 /** The sink as the monitor has it, but for what is told otherwise: by inserts, on one pool. */
 export function sinkOn(pool: Pool, options: Partial<SinkOptions> = {}): Sink {
-  return timescaleSink({ pool, ready: pool, copies: false, maxDeadLetters: 100, ...options })
+  const onMistake = (mistake: unknown) => assert.fail(mistake as Error)
+  return timescaleSink({ pool, ready: pool, copies: false, maxDeadLetters: 100, onMistake, ...options })
 }
 
 /** A database without any table; else as `withStore`. */
