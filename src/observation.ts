@@ -42,7 +42,7 @@ export interface Cut {
 }
 
 /**
- * Told what the pipeline does; must not throw, and is called a few times a batch, never once a message. Of each
+ * Told what the pipeline does; must not throw (that would end the pipeline), and is called a few times a batch, never once a message. Of each
  * batch first `cut` is called, then one of `committed`, `failed` or `givenBack`.
  */
 export interface PipelineObserver {
