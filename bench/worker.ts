@@ -5,6 +5,7 @@ import pg from 'pg'
 import { connectToNats, type NatsConnection } from '../src/broker/connect.ts'
 import { deliveriesOf } from '../src/broker/deliveries.ts'
 import { declareStream, readBacklog } from '../src/broker/stream.ts'
+import { sentenceOf } from '../src/errors.ts'
 import { openStream, runIngestion, streamSettings } from '../src/ingestion.ts'
 import { startLifecycle } from '../src/lifecycle.ts'
 import { openLog } from '../src/log.ts'
@@ -196,6 +197,7 @@ async function pipeline(nats: NatsConnection, store: Store, stream: string): Pro
       },
       interrupted: (reason) => process.stderr.write(`interrupted: ${reason}\n`),
     }),
+    onMistake: (mistake) => process.stderr.write(`mistake: ${sentenceOf(mistake)}\n`),
   })
   await Promise.race([all.promise, new Promise((resolve) => limit.addEventListener('abort', resolve))])
   await untilSettled(nats, stream, limit)

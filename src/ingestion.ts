@@ -21,6 +21,8 @@ export interface IngestionOptions {
   readonly nats: NatsConnection
   readonly store: Store
   readonly observer: PipelineObserver
+  /** Told of every exception in writing that is this program's own mistake. */
+  readonly onMistake: (mistake: unknown) => void
   /** As `openStream` gave it. */
   readonly stream: OpenStream
   readonly signal: AbortSignal
@@ -65,7 +67,7 @@ export async function openStream(
  * would not help.
  */
 export function runIngestion(options: IngestionOptions): Promise<void> {
-  const { config, nats, store, observer, stream: declare, signal } = options
+  const { config, nats, store, observer, onMistake, stream: declare, signal } = options
   const { ingest, limits, retention } = config
   const { stream, consumer, ackWaitMs } = streamSettings(config)
   const prefetch = {
@@ -73,13 +75,13 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
     // Half of it must have room for the largest message that the server takes, also one that is refused here.
     bytes: Math.max(ingest.prefetchBytes, 4 * Math.max(limits.payloadBytes, nats.info?.max_payload ?? 0)),
   }
+  const { ingest: pool, ready, copies } = store
+  const maxDeadLetters = limits.deadLettersPerMessage
+  const sink = timescaleSink({ pool, ready, copies, maxDeadLetters, onMistake })
   return runPipeline(
     {
       source: deliveriesOf(nats, { stream, consumer, prefetch, declare }),
-      sink: sinkWithReplays(
-        store.ingest,
-        timescaleSink({ pool: store.ingest, ready: store.ready, copies: store.copies }),
-      ),
+      sink: sinkWithReplays({ pool, ready, sink, onMistake }),
       decode: messageDecoder({
         maxPayloadBytes: limits.payloadBytes,
         maxReadings: limits.readings,

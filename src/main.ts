@@ -7,6 +7,7 @@ import { readBacklog } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
 import { startServers } from './embedded/start.ts'
 import { sentenceOf, UsageError } from './errors.ts'
+import { mistakeLog } from './ingest/mistake-log.ts'
 import { progressLog } from './ingest/progress-log.ts'
 import { openStream, runIngestion } from './ingestion.ts'
 import { waitFor, type Lifecycle } from './lifecycle.ts'
@@ -89,6 +90,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
       interrupted: (reason) => log.warn(`Taking messages is interrupted: ${reason}`),
       resumed: () => log.info('Taking messages again'),
     }),
+    onMistake: mistakeLog((line) => log.error(line)),
     stream: declare,
     signal,
   })

@@ -9,8 +9,8 @@ export const cutReasons = ['messages', 'readings', 'bytes', 'age', 'rest'] as co
 export type CutReason = (typeof cutReasons)[number]
 
 /**
- * What kept the store from taking a batch; the class of its SQLSTATE in one word. schema, authorization and
- * refusal stop the monitor, all others pass by themselves.
+ * What kept the store from taking a batch; the class of its SQLSTATE in one word. schema, authorization, refusal
+ * and mistake (an exception of this program) stop the monitor, all others pass by themselves.
  */
 export const storeFailures = [
   'connection',
@@ -25,6 +25,7 @@ export const storeFailures = [
   'refusal',
   'limit',
   'internal',
+  'mistake',
   'other',
 ] as const
 export type StoreFailure = (typeof storeFailures)[number]
@@ -41,7 +42,7 @@ export interface Cut {
 }
 
 /**
- * Told what the pipeline does; must not throw, and is called a few times a batch, never once a message. Of each
+ * Told what the pipeline does; must not throw (that would end the pipeline), and is called a few times a batch, never once a message. Of each
  * batch first `cut` is called, then one of `committed`, `failed` or `givenBack`.
  */
 export interface PipelineObserver {

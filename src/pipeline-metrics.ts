@@ -4,9 +4,7 @@ import type { Registry } from 'prom-client'
 import type { PipelineObserver } from './observation.ts'
 import { pipelineInstruments, type MessageOutcome } from './pipeline-instruments.ts'
 import type { DecodedMessage, WriteOutcome } from './pipeline-types.ts'
-import type { Rejection, RejectionCode } from './reading.ts'
-
-const none: readonly Rejection[] = []
+import type { RejectionCode } from './reading.ts'
 
 export interface PipelineMetrics {
   readonly observer: PipelineObserver
@@ -89,15 +87,16 @@ function tallyOf(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kin
   let refused = 0
   for (const message of batch) {
     if (outcome.postponed.has(message)) continue
-    const byDatabase = outcome.refused.get(message) ?? none
-    const rows = message.readings.length - byDatabase.length
+    const byDatabase = outcome.refused.get(message)
+    const rows = message.readings.length - (byDatabase?.positions.size ?? 0)
+    const rejections = [...message.rejections, ...(byDatabase?.rejections ?? [])]
     accepted += rows
-    if (message.rejections.length + byDatabase.length === 0) {
+    if (rejections.length === 0) {
       byOutcome.stored += 1
       continue
     }
     byOutcome[rows > 0 ? 'partly_refused' : 'refused'] += 1
-    for (const { code, more } of [...message.rejections, ...byDatabase]) {
+    for (const { code, more } of rejections) {
       byReason.set(code, (byReason.get(code) ?? 0) + 1)
       refused += 1 + more
     }

@@ -65,6 +65,14 @@ export interface PlacedReading {
   readonly reading: Reading
 }
 
+/** What the store would not take of one message. */
+export interface RefusedReadings {
+  /** As they are kept: bounded, the last one counts the rest. */
+  readonly rejections: readonly Rejection[]
+  /** Of all of them. */
+  readonly positions: ReadonlySet<number>
+}
+
 /** Where batches go. */
 export interface Sink {
   /**
@@ -87,8 +95,8 @@ export type WriteOutcome =
       readonly kind: 'committed'
       /** Rows this write added; a reading that was there already is not counted. */
       readonly stored: number
-      /** Readings the store itself refused; each is committed as a dead letter, or as the outcome of its replay. */
-      readonly refused: ReadonlyMap<DecodedMessage, readonly Rejection[]>
+      /** Readings the store itself refused; committed as dead letters, or as the outcome of their replay. */
+      readonly refused: ReadonlyMap<DecodedMessage, RefusedReadings>
       /** Messages of which nothing was stored, though the rest of the batch was; give them back. */
       readonly postponed: ReadonlyMap<DecodedMessage, string>
     }

@@ -106,6 +106,7 @@ export const rejectionCodes = [
   'extra_too_large',
   'bad_alarms',
   'refused_by_database',
+  'internal_error',
 ] as const
 export type RejectionCode = (typeof rejectionCodes)[number]
 

@@ -88,13 +88,13 @@ test('what can happen is there with 0 before it happens, so that the first time 
 
 test('a committed batch is counted by what became of its messages', async () => {
   const metrics = open()
-  const byDatabase = message(reading)
+  const byDatabase = message(`[${Array.from({ length: 4 }, () => reading).join()}]`)
   const rejection: Rejection = {
     code: 'refused_by_database',
     reason: 'x',
     position: 0,
     payload: new Uint8Array(),
-    more: 0,
+    more: 2,
   }
   const batch = [
     message(reading),
@@ -109,21 +109,21 @@ test('a committed batch is counted by what became of its messages', async () => 
   // One of the two readings that were delivered again was there already.
   const outcome = {
     kind: 'committed',
-    stored: 3,
-    refused: new Map([[byDatabase, [rejection]]]),
+    stored: 4,
+    refused: new Map([[byDatabase, { rejections: [rejection], positions: new Set([0, 1, 2]) }]]),
     postponed: new Map(),
   } as const
   metrics.pipeline.committed(batch, outcome, 1_500)
   const page = parseExposition(await metrics.exposition())
   assert.equal(valueOf(page, 'cnc_monitor_batches_in_flight'), 0)
-  assert.equal(valueOf(page, 'cnc_monitor_readings_stored_total'), 3)
+  assert.equal(valueOf(page, 'cnc_monitor_readings_stored_total'), 4)
   assert.equal(valueOf(page, 'cnc_monitor_readings_already_stored_total'), 1)
-  assert.equal(valueOf(page, 'cnc_monitor_readings_refused_total'), 1 + 1 + 150 + 1)
+  assert.equal(valueOf(page, 'cnc_monitor_readings_refused_total'), 1 + 1 + 150 + 3)
   assert.equal(valueOf(page, 'cnc_monitor_messages_redelivered_total'), 1)
   assert.deepEqual(nonZeroBy(page, 'cnc_monitor_messages_total', 'outcome'), {
     stored: 2,
-    partly_refused: 1,
-    refused: 3,
+    partly_refused: 2,
+    refused: 2,
   })
   assert.deepEqual(nonZeroBy(page, 'cnc_monitor_dead_letters_total', 'reason'), {
     wrong_root: 1 + 100,
@@ -131,7 +131,7 @@ test('a committed batch is counted by what became of its messages', async () => 
     refused_by_database: 1,
   })
   assert.equal(valueOf(page, 'cnc_monitor_batch_messages_sum'), 6)
-  assert.equal(valueOf(page, 'cnc_monitor_batch_readings_sum'), 5)
+  assert.equal(valueOf(page, 'cnc_monitor_batch_readings_sum'), 8)
   assert.equal(valueOf(page, 'cnc_monitor_commit_duration_seconds_sum'), 1.5)
   assert.equal(valueOf(page, 'cnc_monitor_batch_age_seconds_sum'), 0.02)
 })

@@ -64,21 +64,32 @@ async function takeUntilInterrupted(
   let committed = false
   const failed: (WriteOutcome & { kind: 'retry' | 'fatal' })[] = []
 
+  // Nobody waits for a batch or a timer: an exception there is a mistake, which must end the pipeline and not get lost.
+  const guarded = (work: () => void) => {
+    try {
+      work()
+    } catch (error) {
+      failed.push(mistake(error))
+      interruption.abort()
+    }
+  }
+
   const write = async (batch: readonly DecodedMessage[]): Promise<void> => {
     const reminder = setInterval(() => {
       for (const { delivery } of batch) delivery.working()
     }, workingEveryMs)
     const startedAtMs = performance.now()
-    const outcome = await sink.write(batch).finally(() => clearInterval(reminder))
+    const outcome = await sink.write(batch).catch(mistake)
+    clearInterval(reminder)
     const commitMs = performance.now() - startedAtMs
     if (outcome.kind === 'committed') {
       committed = true
-      settle(batch, outcome)
-      observer.committed(batch, outcome, commitMs)
+      guarded(() => settle(batch, outcome))
+      guarded(() => observer.committed(batch, outcome, commitMs))
     } else {
       failed.push(outcome)
-      giveBack(batch, failures)
-      observer.failed(batch, outcome, commitMs)
+      guarded(() => giveBack(batch, failures))
+      guarded(() => observer.failed(batch, outcome, commitMs))
       interruption.abort()
     }
   }
@@ -89,10 +100,10 @@ async function takeUntilInterrupted(
     const batch = open
     open = new Batch()
     if (batch.isEmpty()) return
-    observer.cut(batch.messages, { reason, waitedMs: performance.now() - openedAtMs })
+    guarded(() => observer.cut(batch.messages, { reason, waitedMs: performance.now() - openedAtMs }))
     if (failed.length > 0) {
-      giveBack(batch.messages, failures)
-      return observer.givenBack(batch.messages)
+      guarded(() => giveBack(batch.messages, failures))
+      return guarded(() => observer.givenBack(batch.messages))
     }
     const writing: Promise<void> = write(batch.messages).finally(() => inFlight.delete(writing))
     inFlight.add(writing)
@@ -125,4 +136,10 @@ async function takeUntilInterrupted(
   await source.flush().catch(() => undefined)
   const [first] = failed.toSorted((a, b) => a.kind.localeCompare(b.kind)) // fatal before retry
   return { kind: first?.kind ?? 'source', reason: first?.reason ?? reason, committed }
+}
+
+/** What must not happen, as an outcome. */
+function mistake(error: unknown) {
+  const reason = `the pipeline itself failed: ${sentenceOf(error)}`
+  return { kind: 'fatal', reason, failure: 'mistake' } as const
 }

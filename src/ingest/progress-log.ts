@@ -3,10 +3,8 @@
 // Invariant: the first line for a machine in any second is never held back. Further ones in that second are,
 // and so are malformed messages beyond a number a second; a later line says how many.
 import type { DecodedMessage, WriteOutcome } from '../pipeline-types.ts'
-import type { Rejection } from '../reading.ts'
 
 const MALFORMED_LINES_PER_SECOND = 10
-const NONE: readonly Rejection[] = []
 
 export interface Lines {
   info(line: string): void
@@ -75,10 +73,10 @@ export function progressLog(lines: Lines, clock: () => number = Date.now): Progr
       const isPlain = refusals.size === 0 && postponed.size === 0
       for (const message of batch) {
         if (!isPlain && postponed.has(message)) continue
-        const byDatabase = (isPlain ? undefined : refusals.get(message)) ?? NONE
-        const first = message.rejections[0] ?? byDatabase[0]
+        const byDatabase = isPlain ? undefined : refusals.get(message)
+        const first = message.rejections[0] ?? byDatabase?.rejections[0]
         if (first !== undefined) {
-          const isTerminated = message.readings.length === byDatabase.length
+          const isTerminated = message.readings.length === (byDatabase?.positions.size ?? 0)
           refused(
             isTerminated
               ? `Error unmarshalling message data: ${first.reason}. Message will be terminated.`
@@ -87,7 +85,7 @@ export function progressLog(lines: Lines, clock: () => number = Date.now): Progr
           )
         }
         for (const { position, reading } of message.readings) {
-          if (byDatabase.some((rejection) => rejection.position === position)) continue
+          if (byDatabase?.positions.has(position) === true) continue
           perMachine.set(reading.machine_id, (perMachine.get(reading.machine_id) ?? 0) + 1)
         }
       }

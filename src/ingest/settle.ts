@@ -13,7 +13,7 @@ export function settle(
       message.delivery.nak(nakDelayMs(message.delivery.deliveryCount, Math.random()))
       continue
     }
-    const refusedReadings = isPlain ? 0 : (refused.get(message)?.length ?? 0)
+    const refusedReadings = isPlain ? 0 : (refused.get(message)?.positions.size ?? 0)
     if (message.readings.length > refusedReadings) message.delivery.ack()
     else message.delivery.term()
   }

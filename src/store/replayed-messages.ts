@@ -6,9 +6,9 @@
 // replay is stored whole or not at all, and never makes a second dead letter: a refusal is its outcome. What
 // nobody asked for is an ordinary message, whatever its header says (docs/decisions/0005).
 import { sentenceOf } from '../errors.ts'
-import type { DecodedMessage, Sink, WriteOutcome } from '../pipeline-types.ts'
-import type { Rejection } from '../reading.ts'
+import type { DecodedMessage, RefusedReadings, Sink, WriteOutcome } from '../pipeline-types.ts'
 import type { ReplayOrigin } from '../replay-origin.ts'
+import { isToBeRefused, isWell } from './blame.ts'
 import { insertHeardMachines } from './heard-machines.ts'
 import { storable } from './insert-dead-letters.ts'
 import { insertReadingsOnce } from './insert-once.ts'
@@ -17,9 +17,8 @@ import { idOf, idText, messageIds } from './message-id.ts'
 import { type Connection, inTransaction, type Pool } from './pool.ts'
 import { byMessage, type ReadingRow } from './reading-columns.ts'
 import { isArrayText } from './refused-part.ts'
+import { refusalBy, type Refusal } from './refused-readings.ts'
 import { failureOf, kindOfFailure } from './sqlstate.ts'
-
-type Refusal = Pick<Rejection, 'code' | 'reason'>
 
 /** What a message with an origin turned out to be. */
 type Handled =
@@ -36,8 +35,18 @@ interface LockedLetter {
   readonly received_at_ms: number
 }
 
-/** `sink` stores all other messages; `pool` is the writers'. */
-export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
+export interface ReplaySinkOptions {
+  /** The writers' own. */
+  readonly pool: Pool
+  /** Asked whether the database is well. */
+  readonly ready: Pool
+  /** Stores all other messages. */
+  readonly sink: Sink
+  /** Told of every exception that is this program's own mistake. */
+  readonly onMistake: (mistake: unknown) => void
+}
+
+export function sinkWithReplays({ pool, ready, sink, onMistake }: ReplaySinkOptions): Sink {
   const ids = messageIds(pool)
   return {
     available: (signal) => sink.available(signal),
@@ -45,15 +54,16 @@ export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
     async write(batch): Promise<WriteOutcome> {
       if (!batch.some(({ delivery }) => delivery.replayOf !== null)) return sink.write(batch)
       const ordinary: DecodedMessage[] = []
-      const refused = new Map<DecodedMessage, readonly Rejection[]>()
+      const refused = new Map<DecodedMessage, RefusedReadings>()
       const postponed = new Map<DecodedMessage, string>()
       let stored = 0
       try {
         for (const message of batch) {
-          const handled = await handle(message).catch((error: unknown) => {
+          const handled = await handle(message).catch(async (error: unknown) => {
             // What is wrong with one replay costs the others nothing: it is given back alone.
             const kind = kindOfFailure(error)
-            if (kind !== 'retry' && kind !== 'split') throw error
+            if (kind === 'mistake' && (await isWell(ready))) onMistake(error)
+            else if (kind !== 'retry' && kind !== 'split') throw error
             postponed.set(message, sentenceOf(error))
             return null
           })
@@ -84,11 +94,9 @@ export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
     const origin = delivery.replayOf
     if (origin === null) return { kind: 'ordinary' }
     await ids.prepare(delivery.incarnation)
-    let isOnRecord = false
     try {
       return await inTransaction(pool, async (client) => {
         const letter = await lockLetter(client, origin)
-        isOnRecord = letter !== null
         if (letter !== null) return replay(client, message, origin, letter)
         const own = ids.of(delivery.incarnation, delivery.sequence)
         const mayBeGone = BigInt(origin.messageId) < BigInt(idText(own)) && message.rejections.length === 0
@@ -97,11 +105,21 @@ export function sinkWithReplays(pool: Pool, sink: Sink): Sink {
           : { kind: 'ordinary' }
       })
     } catch (error) {
-      if (kindOfFailure(error) !== 'refuse') throw error
-      if (!isOnRecord) return { kind: 'ordinary' }
-      const reason = `the database refused a reading of the replay: ${sentenceOf(error)}`
-      return refuse(pool, origin, { code: 'refused_by_database', reason })
+      const kind = kindOfFailure(error)
+      if (kind === 'away' || kind === 'fatal') throw error
+      if (kind !== 'refuse' && !(await isToBeRefused(message, ready))) throw error
+      if (kind === 'mistake') onMistake(error)
+      return refuseOnRecord(origin, refusalBy(error, 'a reading of the replay'))
     }
+  }
+
+  /** Looks again, because what failed may have been the look itself; the lock, because another one may store it now. */
+  function refuseOnRecord(origin: ReplayOrigin, refusal: Refusal): Promise<Handled> {
+    return inTransaction(pool, async (client) => {
+      const letter = await lockLetter(client, origin)
+      if (letter === null || !letter.is_requested) return { kind: 'ordinary' }
+      return letter.is_stored ? storedBefore(client, origin) : refuse(client, origin, refusal)
+    })
   }
 }
 
@@ -126,10 +144,7 @@ async function replay(
   letter: LockedLetter,
 ): Promise<Handled> {
   if (!letter.is_requested) return { kind: 'ordinary' }
-  if (letter.is_stored) {
-    await settle(client, origin, 'stored', { code: 'already_stored', reason: 'another replay had stored it' })
-    return { kind: 'stored', rows: 0 }
-  }
+  if (letter.is_stored) return storedBefore(client, origin)
   const refusal = refusalOf(message, letter)
   if (refusal !== null) return refuse(client, origin, refusal)
   const stored = await storeRows(client, rowsOf(message, origin, letter), insertReadingsOnce)
@@ -178,14 +193,19 @@ async function storeRows(
   return { kind: 'stored', rows: await insert(client, rows) }
 }
 
-async function refuse(client: Pool | Connection, origin: ReplayOrigin, refusal: Refusal): Promise<Handled> {
+async function storedBefore(client: Connection, origin: ReplayOrigin): Promise<Handled> {
+  await settle(client, origin, 'stored', { code: 'already_stored', reason: 'another replay had stored it' })
+  return { kind: 'stored', rows: 0 }
+}
+
+async function refuse(client: Connection, origin: ReplayOrigin, refusal: Refusal): Promise<Handled> {
   await settle(client, origin, 'refused', refusal)
   return { kind: 'refused', refusal }
 }
 
 /** The outcome of the attempt; a final one stays, also when its message is delivered again. */
 async function settle(
-  client: Pool | Connection,
+  client: Connection,
   { replayId }: ReplayOrigin,
   outcome: 'stored' | 'refused',
   why: { readonly code: string; readonly reason: string } | null,
@@ -198,6 +218,12 @@ async function settle(
 }
 
 /** As an answer to the message: none of its readings was taken. */
-function everyReading({ delivery, readings }: DecodedMessage, refusal: Refusal): Rejection[] {
-  return readings.map(({ position }) => ({ ...refusal, position, payload: delivery.data, more: 0 }))
+function everyReading({ delivery, readings }: DecodedMessage, refusal: Refusal): RefusedReadings {
+  const positions = readings.map(({ position }) => position)
+  const [position] = positions
+  const rejections =
+    position === undefined
+      ? []
+      : [{ ...refusal, position, payload: delivery.data, more: positions.length - 1 }]
+  return { rejections, positions: new Set(positions) }
 }

@@ -1,23 +1,19 @@
 // The sink: a batch into the database, and what came of it as a value.
 //
-//   whole batch --split, or retry with suspects--> parts, each in a transaction of its own --> ... --> one alone
+//   whole batch --split, retry with suspects, mistake--> parts, each in a transaction of its own --> ... --> one alone
 //   a part that fails for a reason of the moment and holds no suspect --> postponed as a whole
 //
 // Invariant: rows and dead letters of a message are committed before it counts as done. What is wrong with one
 // message costs that message alone; an outage costs none (sqlstate.ts says which is which).
-import type { DecodedMessage, Sink, WriteOutcome } from '../pipeline-types.ts'
-import type { Rejection } from '../reading.ts'
+import type { DecodedMessage, PlacedReading, RefusedReadings, Sink, WriteOutcome } from '../pipeline-types.ts'
 import { sentenceOf } from '../errors.ts'
 import { waitFor } from '../lifecycle.ts'
+import { isSuspect, isToBeRefused, isWell } from './blame.ts'
 import { messageIds } from './message-id.ts'
 import type { Pool } from './pool.ts'
-import { failureOf, kindOfFailure } from './sqlstate.ts'
+import { refusalBy, type Refusal, type RefusedReading } from './refused-readings.ts'
+import { type FailureKind, failureOf, kindOfFailure } from './sqlstate.ts'
 import { messageWriter, type Written } from './write-messages.ts'
-
-/** Delivered so often, a message is written apart from others when a statement fails for no known reason. */
-const SUSPECT_FROM_DELIVERY = 3
-/** Delivered so often and still failing alone, against a database that is well, it is refused. */
-const REFUSED_FROM_DELIVERY = 6
 
 export interface SinkOptions {
   /** The writers' own: a batch never waits for a query of the API. */
@@ -26,50 +22,87 @@ export interface SinkOptions {
   readonly ready: Pool
   /** Whether the server takes COPY. */
   readonly copies: boolean
+  /** Kept of one message at most; the last one counts the rest. */
+  readonly maxDeadLetters: number
+  /** Told of every exception that is this program's own mistake. */
+  readonly onMistake: (mistake: unknown) => void
 }
 
-export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
+export function timescaleSink({ pool, ready, copies, maxDeadLetters, onMistake }: SinkOptions): Sink {
   const ids = messageIds(pool)
-  const writer = messageWriter(pool, ids, copies)
+  const writer = messageWriter(pool, ids, { copies, maxDeadLetters })
+
+  const judged = new WeakMap<object, 'away' | 'mistake'>()
+  /** An exception while the database is away is none of ours. Judged once, when it happens. */
+  const kindOf = async (error: unknown): Promise<FailureKind> => {
+    const kind = kindOfFailure(error)
+    if (kind !== 'mistake') return kind
+    const key = Object(error) as object
+    const before = judged.get(key)
+    if (before !== undefined) return before
+    const isMistake = await isWell(ready)
+    if (isMistake) onMistake(error)
+    judged.set(key, isMistake ? 'mistake' : 'away')
+    return isMistake ? 'mistake' : 'away'
+  }
 
   /** Writes what failed together in parts. Throws when the database is away, or nothing will help. */
   const writeInParts = async (messages: readonly DecodedMessage[], parts: Parts): Promise<void> => {
     try {
       return parts.add(await writer.write(messages))
     } catch (error) {
-      const kind = kindOfFailure(error)
-      if (kind !== 'split' && kind !== 'retry') throw error
+      const kind = await kindOf(error)
+      if (!isCuredInParts(kind)) throw error
       const [only] = messages
       if (kind === 'retry' && !messages.some(isSuspect)) {
         parts.postpone(messages, sentenceOf(error))
       } else if (messages.length > 1 || only === undefined) {
         for (const part of halves(messages, kind)) await writeInParts(part, parts)
-      } else if (kind === 'retry' && !(await isToBeRefused(only))) {
+      } else if (kind !== 'split' && !(await isToBeRefused(only, ready))) {
         parts.postpone([only], sentenceOf(error))
-      } else if (only.readings.length > 1) {
-        await writeHalves(only, parts)
       } else {
-        parts.add(await writer.refuse(only, sentenceOf(error)))
+        await writeAlone(only, refusalBy(error, 'this reading'), parts)
       }
     }
   }
 
-  /** The readings of one message, in two halves. */
-  const writeHalves = async (message: DecodedMessage, parts: Parts): Promise<void> => {
-    const middle = Math.ceil(message.readings.length / 2)
-    for (const readings of [message.readings.slice(0, middle), message.readings.slice(middle)]) {
-      const ofHalf = new Parts()
-      await writeInParts([{ ...message, readings }], ofHalf)
-      parts.addHalf(message, ofHalf)
+  /** A message that failed alone: its readings one by one if need be, and then all its dead letters at once. */
+  const writeAlone = async (message: DecodedMessage, refusal: Refusal, parts: Parts): Promise<void> => {
+    const refused: RefusedReading[] = []
+    try {
+      parts.stored += await storeHalves(message, message.readings, refusal, refused)
+    } catch (error) {
+      if (!isCuredInParts(await kindOf(error))) throw error
+      return parts.postpone([message], sentenceOf(error))
     }
+    parts.refused.set(message, await writer.settle(message, refused))
   }
 
-  const isToBeRefused = async (message: DecodedMessage): Promise<boolean> => {
-    if (message.delivery.deliveryCount < REFUSED_FROM_DELIVERY) return false
-    return ready.query('SELECT 1').then(
-      () => true,
-      () => false,
-    )
+  /** Stores what it can of readings that failed together; adds the others to `refused`. */
+  const storeHalves = async (
+    message: DecodedMessage,
+    readings: readonly PlacedReading[],
+    refusal: Refusal,
+    refused: RefusedReading[],
+  ): Promise<number> => {
+    if (readings.length <= 1) {
+      refused.push(...readings.map((one) => ({ ...one, ...refusal })))
+      return 0
+    }
+    let stored = 0
+    for (const half of halvesOf(readings)) {
+      try {
+        const part = await writer.store(message, half)
+        stored += part.stored
+        refused.push(...part.refused)
+      } catch (error) {
+        const kind = await kindOf(error)
+        if (!isCuredInParts(kind)) throw error
+        if (kind !== 'split' && !(await isToBeRefused(message, ready))) throw error
+        stored += await storeHalves(message, half, refusalBy(error, 'this reading'), refused)
+      }
+    }
+    return stored
   }
 
   return {
@@ -78,10 +111,10 @@ export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
         for (const incarnation of new Set(batch.map((message) => message.delivery.incarnation))) {
           await ids.prepare(incarnation)
         }
-        const written = await writer.write(batch).catch((error: unknown) => {
-          const kind = kindOfFailure(error)
-          if (kind === 'split' || (kind === 'retry' && batch.some(isSuspect))) return null
-          throw error
+        const written = await writer.write(batch).catch(async (error: unknown) => {
+          const kind = await kindOf(error)
+          if (!isCuredInParts(kind) || (kind === 'retry' && !batch.some(isSuspect))) throw error
+          return null
         })
         if (written !== null) return { kind: 'committed', ...written, postponed: new Map() }
         const parts = new Parts()
@@ -89,9 +122,10 @@ export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
         const { stored, refused, postponed } = parts
         return { kind: 'committed', stored, refused, postponed }
       } catch (error) {
-        const { kind, failure } = failureOf(error)
-        // A refusal that splitting did not cure concerns no row: the same words for ever would block all.
-        const isFatal = kind === 'fatal' || kind === 'refuse'
+        const kind = await kindOf(error)
+        // What splitting did not cure concerns no message: the same words for ever would block all.
+        const isFatal = kind === 'fatal' || kind === 'refuse' || kind === 'mistake'
+        const { failure } = failureOf(error)
         return { kind: isFatal ? 'fatal' : 'retry', reason: sentenceOf(error), failure }
       }
     },
@@ -105,39 +139,37 @@ export function timescaleSink({ pool, ready, copies }: SinkOptions): Sink {
 /** What came of a batch that was written in parts. */
 class Parts {
   stored = 0
-  readonly refused = new Map<DecodedMessage, readonly Rejection[]>()
+  readonly refused = new Map<DecodedMessage, RefusedReadings>()
   readonly postponed = new Map<DecodedMessage, string>()
 
   add({ stored, refused }: Written): void {
     this.stored += stored
-    for (const [message, rejections] of refused) {
-      this.refused.set(message, [...(this.refused.get(message) ?? []), ...rejections])
-    }
+    for (const [message, readings] of refused) this.refused.set(message, readings)
   }
 
   postpone(messages: readonly DecodedMessage[], reason: string): void {
     for (const message of messages) this.postponed.set(message, reason)
   }
-
-  /** What came of a half of this message came of the message. */
-  addHalf(message: DecodedMessage, { stored, refused, postponed }: Parts): void {
-    this.add({ stored, refused: new Map([[message, [...refused.values()].flat()]]) })
-    for (const reason of postponed.values()) this.postpone([message], reason)
-  }
 }
 
-function isSuspect({ delivery }: DecodedMessage): boolean {
-  return delivery.deliveryCount >= SUSPECT_FROM_DELIVERY
+type CuredInParts = 'split' | 'retry' | 'mistake'
+
+function isCuredInParts(kind: FailureKind): kind is CuredInParts {
+  return kind === 'split' || kind === 'retry' || kind === 'mistake'
 }
 
 /** Suspects apart from the rest, where there is a rest; halves otherwise. */
-function halves(messages: readonly DecodedMessage[], kind: 'split' | 'retry'): DecodedMessage[][] {
+function halves(messages: readonly DecodedMessage[], kind: CuredInParts): DecodedMessage[][] {
   if (kind === 'retry') {
     const suspects = messages.filter(isSuspect)
     if (suspects.length < messages.length) {
       return [messages.filter((message) => !isSuspect(message)), suspects].filter((part) => part.length > 0)
     }
   }
-  const middle = Math.ceil(messages.length / 2)
-  return [messages.slice(0, middle), messages.slice(middle)]
+  return halvesOf(messages)
+}
+
+function halvesOf<T>(all: readonly T[]): [T[], T[]] {
+  const middle = Math.ceil(all.length / 2)
+  return [all.slice(0, middle), all.slice(middle)]
 }

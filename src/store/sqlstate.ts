@@ -1,4 +1,5 @@
-// What a failure of the database means for a batch: one table, from SQLSTATE (PostgreSQL, Appendix A).
+// What a failure to write means for a batch: one table, from SQLSTATE (PostgreSQL, Appendix A), from the codes of
+// Node, and from the words of the driver where it gives no code.
 //
 // away:   the database is away, shutting down or out of something. Wait for it; nobody is to blame.
 // retry:  the statement failed for a reason of the moment. Give the batch back; a message that fails so
@@ -6,10 +7,15 @@
 // split:  the batch is too much for one transaction. Write it in parts; what fails alone is refused.
 // refuse: a row is what the database will not take. It alone is refused.
 // fatal:  neither waiting nor splitting helps; the monitor stops and says why.
-
+// mistake: none of these: an exception of this program. It is no outage: the message it happens with is found,
+//         and refused as one that fails again and again.
+//
+// An outage in words that are not known here would look like a mistake; so a mistake is believed only while the
+// database answers (blame.ts).
+import pg from 'pg'
 import type { StoreFailure } from '../observation.ts'
 
-export type FailureKind = 'away' | 'retry' | 'split' | 'refuse' | 'fatal'
+export type FailureKind = 'away' | 'retry' | 'split' | 'refuse' | 'fatal' | 'mistake'
 
 interface Failure {
   readonly kind: FailureKind
@@ -43,16 +49,27 @@ const failures: Readonly<Record<string, Failure>> = {
 
 const UNIQUE_VIOLATION = '23505'
 
-/** A failure without a SQLSTATE is one of the connection; of an unknown state nobody knows that it lasts. */
+/** Node's own exceptions have codes as well, but these are of sockets and TLS. */
+const CONNECTION_CODES = /^(?!ERR_)|^ERR_(?:STREAM|SOCKET|SSL|TLS)_/
+
+/** What pg's client and pool say without a code. */
+const TIMEOUT_WORDS =
+  /^Query read timeout$|^timeout expired$|^timeout exceeded when|due to connection timeout$/
+const CONNECTION_WORDS =
+  /^Connection terminated|is not queryable$|^The server does not support SSL|establishing an SSL connection$|^SASL: |^Received unexpected \w+ message|^Cannot use a pool after calling end/
+
+/** Of an unknown SQLSTATE nobody knows that it lasts. */
 export function failureOf(error: unknown): Failure {
-  const code = sqlstateOf(error)
-  if (code !== null) {
-    return failures[code] ?? failures[code.slice(0, 2)] ?? { kind: 'retry', failure: 'other' }
+  const state = sqlstateOf(error)
+  if (state !== null) {
+    return failures[state] ?? failures[state.slice(0, 2)] ?? { kind: 'retry', failure: 'other' }
   }
-  // The driver's own time limits carry no code: they can be told by their words alone.
-  const { code: system, message } = error as { code?: unknown; message?: unknown }
-  const isTimeout = system === 'ETIMEDOUT' || /time(d )?out/i.test(String(message))
-  return { kind: 'away', failure: isTimeout ? 'timeout' : 'connection' }
+  const { code, message } = Object(error) as { code?: unknown; message?: unknown }
+  const said = String(message)
+  if (code === 'ETIMEDOUT' || TIMEOUT_WORDS.test(said)) return { kind: 'away', failure: 'timeout' }
+  const isOfConnection =
+    (typeof code === 'string' && CONNECTION_CODES.test(code)) || CONNECTION_WORDS.test(said)
+  return isOfConnection ? { kind: 'away', failure: 'connection' } : { kind: 'mistake', failure: 'mistake' }
 }
 
 export function kindOfFailure(error: unknown): FailureKind {
@@ -66,6 +83,6 @@ export function isConflict(error: unknown): boolean {
 
 /** Null where the failure is not the server's word. */
 export function sqlstateOf(error: unknown): string | null {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null
+  // Not by its form: Node's EPIPE looks like one.
+  return error instanceof pg.DatabaseError ? (error.code ?? null) : null
 }

@@ -3,9 +3,8 @@
 // Invariant: all of it is committed, or nothing; only rows that find their place taken by another message
 // (insert-once.ts) may follow in statements of their own, which does no harm when it is done again. A row that the database itself refuses costs that row alone:
 // the rows are halved with savepoints, inside the transaction, until it stands alone.
-import type { DecodedMessage } from '../pipeline-types.ts'
-import { readingJson, type Rejection } from '../reading.ts'
-import { sentenceOf } from '../errors.ts'
+import type { DecodedMessage, PlacedReading, RefusedReadings } from '../pipeline-types.ts'
+import type { Rejection } from '../reading.ts'
 import { copyIn } from './copy-in.ts'
 import { CopyRows } from './copy-rows.ts'
 import { heardMachines, insertHeardMachines } from './heard-machines.ts'
@@ -14,12 +13,20 @@ import { insertDeadLettersOnce, insertReadingsOnce } from './insert-once.ts'
 import type { MessageIds } from './message-id.ts'
 import { type Connection, inTransaction, type Pool, withConnection } from './pool.ts'
 import { byMessage, type ReadingRow } from './reading-columns.ts'
+import { refusalBy, refusedReadings, type Refusal, type RefusedReading } from './refused-readings.ts'
 import { isConflict, kindOfFailure } from './sqlstate.ts'
 
 export interface Written {
   /** Rows that were not there before. */
   readonly stored: number
-  readonly refused: ReadonlyMap<DecodedMessage, readonly Rejection[]>
+  readonly refused: ReadonlyMap<DecodedMessage, RefusedReadings>
+}
+
+/** What came of readings of one message: nothing is said of its dead letters yet. */
+export interface StoredPart {
+  /** Rows that were not there before. */
+  readonly stored: number
+  readonly refused: readonly RefusedReading[]
 }
 
 /** A row, and the message it came with. */
@@ -29,18 +36,30 @@ interface SourcedRow extends ReadingRow {
 
 interface RefusedRow {
   readonly row: SourcedRow
-  readonly reason: string
+  readonly refusal: Refusal
 }
 
 export interface MessageWriter {
   /** Writes them in one transaction. Throws what the database says against all of them. */
   write(messages: readonly DecodedMessage[]): Promise<Written>
-  /** Makes dead letters of what a message carries; none of its readings is stored. */
-  refuse(message: DecodedMessage, reason: string): Promise<Written>
+  /** Stores some readings of a message in one transaction, and no dead letter: `settle` is to follow. Throws as `write`. */
+  store(message: DecodedMessage, readings: readonly PlacedReading[]): Promise<StoredPart>
+  /** Commits all dead letters of a message whose readings were stored or refused one by one. */
+  settle(message: DecodedMessage, refused: readonly RefusedReading[]): Promise<RefusedReadings>
 }
 
-/** `copies`: the server takes COPY. */
-export function messageWriter(pool: Pool, ids: MessageIds, copies: boolean): MessageWriter {
+export interface WriterOptions {
+  /** Whether the server takes COPY. */
+  readonly copies: boolean
+  /** Kept of one message; the last one counts the rest. */
+  readonly maxDeadLetters: number
+}
+
+export function messageWriter(
+  pool: Pool,
+  ids: MessageIds,
+  { copies, maxDeadLetters }: WriterOptions,
+): MessageWriter {
   const machines = heardMachines()
   const idle: CopyRows[] = []
 
@@ -71,8 +90,8 @@ export function messageWriter(pool: Pool, ids: MessageIds, copies: boolean): Mes
     return inTransaction(pool, async (connection) => {
       const refusedRows: RefusedRow[] = []
       const stored = await insertSplitting(connection, rows, refusedRows)
-      const refused = rejectionsOf(refusedRows)
-      const letters = [...refused].flatMap(([message, all]) => lettersOf(message, all))
+      const refused = refusedOf(refusedRows)
+      const letters = [...refused].flatMap(([message, { rejections }]) => lettersOf(message, rejections))
       await insertOthers(connection, { ...others, letters: [...others.letters, ...letters] })
       return { stored, refused }
     })
@@ -103,6 +122,16 @@ export function messageWriter(pool: Pool, ids: MessageIds, copies: boolean): Mes
       })
       .sort(byMessage)
 
+  const refusedOf = (rows: readonly RefusedRow[]): Map<DecodedMessage, RefusedReadings> => {
+    const messages = Map.groupBy(rows, ({ row }) => row.message)
+    return new Map(
+      [...messages].map(([message, all]) => [
+        message,
+        refusedReadings(message, all.map(readingOf), maxDeadLetters),
+      ]),
+    )
+  }
+
   const lettersOf = (message: DecodedMessage, rejections: readonly Rejection[]): DeadLetterRow[] => {
     if (rejections.length === 0) return []
     const { delivery } = message
@@ -127,13 +156,23 @@ export function messageWriter(pool: Pool, ids: MessageIds, copies: boolean): Mes
       return written
     },
 
-    async refuse(message, reason) {
-      const refused = rejectionsOf(rowsOf([message]).map((row) => ({ row, reason })))
-      const rejections = [...message.rejections, ...(refused.get(message) ?? [])]
-      await inTransaction(pool, (connection) =>
-        insertOthers(connection, { letters: lettersOf(message, rejections), unheard: [] }),
-      )
-      return { stored: 0, refused }
+    async store(message, readings) {
+      const part = [{ ...message, readings }]
+      const unheard = machines.unheard(part)
+      const refused: RefusedRow[] = []
+      const stored = await inTransaction(pool, async (connection) => {
+        await insertOthers(connection, { letters: [], unheard })
+        return insertSplitting(connection, rowsOf(part), refused)
+      })
+      machines.remember(unheard)
+      return { stored, refused: refused.map(readingOf) }
+    },
+
+    async settle(message, refused) {
+      const all = refusedReadings(message, refused, maxDeadLetters)
+      const letters = lettersOf(message, [...message.rejections, ...all.rejections])
+      await inTransaction(pool, (connection) => insertOthers(connection, { letters, unheard: [] }))
+      return all
     },
   }
 }
@@ -149,21 +188,8 @@ async function insertOthers(connection: Connection, { letters, unheard }: Others
   if (unheard.length > 0) await insertHeardMachines(connection, unheard)
 }
 
-function rejectionsOf(rows: readonly RefusedRow[]): Map<DecodedMessage, Rejection[]> {
-  const refused = new Map<DecodedMessage, Rejection[]>()
-  for (const { row, reason } of rows) {
-    const rejection: Rejection = {
-      code: 'refused_by_database',
-      reason: `the database refused this reading: ${reason}`,
-      position: row.position,
-      payload: new TextEncoder().encode(readingJson(row.reading)),
-      more: 0,
-    }
-    const others = refused.get(row.message)
-    if (others === undefined) refused.set(row.message, [rejection])
-    else others.push(rejection)
-  }
-  return refused
+function readingOf({ row: { position, reading }, refusal }: RefusedRow): RefusedReading {
+  return { position, reading, ...refusal }
 }
 
 /** Inserts what the database takes; halves what it refuses until one row stands alone. */
@@ -184,7 +210,7 @@ async function insertSplitting(
     await connection.query('RELEASE SAVEPOINT part')
     const [only] = rows
     if (rows.length === 1 && only !== undefined) {
-      refused.push({ row: only, reason: sentenceOf(error) })
+      refused.push({ row: only, refusal: refusalBy(error, 'this reading') })
       return 0
     }
   }

@@ -1,12 +1,13 @@
 // What the pipeline tells its observer: every batch once when it is closed, and once what came of it.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decodeMessage } from '../../src/decode/decode-message.ts'
 import type { BatchLimits } from '../../src/ingest/batch-policy.ts'
 import { runPipeline } from '../../src/ingest/pipeline.ts'
 import { observers, type PipelineObserver } from '../../src/observation.ts'
-import type { Delivery, WriteOutcome } from '../../src/pipeline-types.ts'
+import type { Delivery, Sink, WriteOutcome } from '../../src/pipeline-types.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
 
 const reading = '{"machine_id":"A","timestamp":"2026-03-01T11:00:00Z"}'
@@ -123,4 +124,72 @@ test('several observers are told the same, each only what it asks for', () => {
   all.resumed()
   all.givenBack([])
   assert.deepEqual(told, ['first', 'second'])
+})
+
+/** Runs the pipeline with an observer that throws here; resolves to why the pipeline ended, and to the answers. */
+async function endedBy(observer: Partial<PipelineObserver>, limits: BatchLimits, sink: Partial<Sink> = {}) {
+  const answers: string[] = []
+  const answering = (sequence: number): Delivery => ({
+    ...delivery(reading, sequence),
+    ack: () => void answers.push(`ack ${sequence}`),
+    nak: () => void answers.push(`nak ${sequence}`),
+  })
+  const ended = await runPipeline(
+    {
+      source: {
+        async *take(signal) {
+          yield [answering(1), answering(2)]
+          if (!signal.aborted) await once(signal, 'abort')
+        },
+        flush: () => Promise.resolve(),
+      },
+      sink: {
+        write: () =>
+          Promise.resolve({ kind: 'committed', stored: 1, refused: new Map(), postponed: new Map() }),
+        available: () => Promise.resolve(),
+        ...sink,
+      },
+      decode: (one) => ({ delivery: one, ...decodeMessage(one.data, receivedAtMs, defaultLimits) }),
+      limits,
+      batchesInFlight: 1,
+      workingEveryMs: 60_000,
+      observer: observers(observer),
+    },
+    new AbortController().signal,
+  ).then(
+    () => 'without an error',
+    (error: Error) => error.message,
+  )
+  return { ended, answers }
+}
+
+test('an observer that throws ends the pipeline with its sentence, wherever it does; no message is left unanswered', async () => {
+  const broken = () => {
+    throw new Error('the observer is broken')
+  }
+  const sentence = 'the pipeline itself failed: the observer is broken'
+  // By a timer, and in the midst of taking.
+  for (const limits of [
+    { ...roomy, ageMs: 1 },
+    { ...roomy, messages: 2 },
+  ]) {
+    assert.deepEqual(await endedBy({ committed: broken }, limits), {
+      ended: sentence,
+      answers: ['ack 1', 'ack 2'],
+    })
+    assert.deepEqual(await endedBy({ cut: broken }, limits), { ended: sentence, answers: ['nak 1', 'nak 2'] })
+    const away = { kind: 'retry', reason: 'away', failure: 'connection' } as const
+    assert.deepEqual(await endedBy({ failed: broken }, limits, { write: () => Promise.resolve(away) }), {
+      ended: sentence,
+      answers: ['nak 1', 'nak 2'],
+    })
+  }
+})
+
+test('a sink that throws ends the pipeline, and what it was given is given back', async () => {
+  const write = () => Promise.reject(new Error('it must not throw'))
+  assert.deepEqual(await endedBy({}, { ...roomy, messages: 1 }, { write }), {
+    ended: 'the pipeline itself failed: it must not throw',
+    answers: ['nak 1', 'nak 2'],
+  })
 })

@@ -48,6 +48,28 @@ test('what was held back is said when nothing follows', () => {
   assert.match(lines[1] ?? '', /A \(1 reading, 1 line held back\)/)
 })
 
+test('readings that the database refused are not said to be stored, also those beyond its dead letters', () => {
+  const lines: string[] = []
+  const log = progressLog(
+    { info: (line) => lines.push(line), warn: (line) => lines.push(line) },
+    () => 10_000,
+  )
+  const machines = ['A', 'B', 'C', 'A', 'B']
+  const many = message(
+    JSON.stringify(machines.map((id) => ({ machine_id: id, timestamp: '2026-03-01T11:00:00Z' }))),
+  )
+  const rejection = { code: 'refused_by_database', reason: 'no', payload: new Uint8Array() } as const
+  const rejections = [{ ...rejection, position: 0, more: 2 }]
+  log.committed([many], {
+    ...outcome,
+    refused: new Map([[many, { rejections, positions: new Set([0, 1, 2]) }]]),
+  })
+  assert.equal(lines.length, 3)
+  assert.match(lines[0] ?? '', /^Part of message 7 was refused: no/)
+  assert.match(lines[1] ?? '', /machine: A \(1 reading\)/)
+  assert.match(lines[2] ?? '', /machine: B \(1 reading\)/)
+})
+
 test('a flood of malformed messages makes a bounded number of lines and says how many it held back', () => {
   const lines: string[] = []
   const log = progressLog({ info: () => undefined, warn: (line) => lines.push(line) }, () => 10_000)

@@ -32,7 +32,12 @@ function outcome(
   return {
     kind: 'committed',
     stored: 0,
-    refused: new Map(refused),
+    refused: new Map(
+      refused.map(([message, rejections]) => [
+        message,
+        { rejections, positions: new Set(rejections.map(({ position }) => position)) },
+      ]),
+    ),
     postponed: new Map(postponed.map((one) => [one, 'it failed alone'])),
   }
 }

@@ -12,17 +12,16 @@ import {
 } from '../../src/store/dead-letters.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { failReplays, requestReplays } from '../../src/store/replays.ts'
-import { timescaleSink } from '../../src/store/sink.ts'
 import { receivedAtMs } from '../golden/cases.ts'
 import { delivered } from '../support/delivered.ts'
-import { openTestPool, withEmptyDatabase, withStore } from '../support/store.ts'
+import { openTestPool, sinkOn, withEmptyDatabase, withStore } from '../support/store.ts'
 
 const HOUR_MS = 3_600_000
 const never = new AbortController().signal
 
 test('every filter narrows to what it says, and filters narrow together', () =>
   withStore(async (pool) => {
-    const sink = timescaleSink({ pool, ready: pool, copies: false })
+    const sink = sinkOn(pool)
     const at = (hours: number) => receivedAtMs + hours * HOUR_MS
     await sink.write([
       delivered({ machine_id: 'A' }, 1, { subject: 'CNC_DATA.a', receivedAtMs: at(0) }),
@@ -88,7 +87,7 @@ test('every filter narrows to what it says, and filters narrow together', () =>
 
 test('pages put together are the whole, while new dead letters arrive', () =>
   withStore(async (pool) => {
-    const sink = timescaleSink({ pool, ready: pool, copies: false })
+    const sink = sinkOn(pool)
     await sink.write(Array.from({ length: 25 }, (_, i) => delivered('x', i + 1)))
     const seen: number[] = []
     let cursor: string | null = null
@@ -109,10 +108,7 @@ test('a list shows the beginning of a long payload, a single dead letter all of 
   withStore(async (pool) => {
     const text = `${'x'.repeat(4_095)}é${'y'.repeat(5_000)}`
     const binary = Buffer.alloc(10_000, 0xff)
-    await timescaleSink({ pool, ready: pool, copies: false }).write([
-      delivered(text, 1),
-      delivered(binary, 2),
-    ])
+    await sinkOn(pool).write([delivered(text, 1), delivered(binary, 2)])
     const [ofBytes, ofText] = await listDeadLetters(pool, 10)
     assert.equal(ofText?.payload, 'x'.repeat(4_095), 'the character that the cut went through is left out')
     assert.deepEqual([ofText?.payload_truncated, ofText?.payload_bytes], [true, Buffer.byteLength(text)])
@@ -126,9 +122,7 @@ test('a list shows the beginning of a long payload, a single dead letter all of 
 
 test('retention removes what is old, in chunks, and keeps what was replayed since', () =>
   withStore(async (pool, url) => {
-    await timescaleSink({ pool, ready: pool, copies: false }).write(
-      Array.from({ length: 30 }, (_, i) => delivered('x', i + 1)),
-    )
+    await sinkOn(pool).write(Array.from({ length: 30 }, (_, i) => delivered('x', i + 1)))
     await pool.query("UPDATE dead_letters SET recorded_at = now() - interval '91 days' WHERE sequence <= 20")
     const [old] = await listDeadLetters(pool, 1, { sequence: 6 })
     const [older] = await listDeadLetters(pool, 1, { sequence: 7 })
@@ -154,7 +148,7 @@ test('retention removes what is old, in chunks, and keeps what was replayed sinc
 
 test('retention goes on after a failure, which it says', () =>
   withStore(async (pool) => {
-    await timescaleSink({ pool, ready: pool, copies: false }).write([delivered('x', 1), delivered('x', 2)])
+    await sinkOn(pool).write([delivered('x', 1), delivered('x', 2)])
     await pool.query("UPDATE dead_letters SET recorded_at = now() - interval '8 days' WHERE sequence = 1")
     await pool.query('ALTER TABLE dead_letters RENAME TO hidden')
     const stop = new AbortController()
@@ -178,7 +172,7 @@ test('retention goes on after a failure, which it says', () =>
 
 test('without a number of days dead letters are kept for ever', () =>
   withStore(async (pool) => {
-    await timescaleSink({ pool, ready: pool, copies: false }).write([delivered('x', 1)])
+    await sinkOn(pool).write([delivered('x', 1)])
     await pool.query("UPDATE dead_letters SET recorded_at = now() - interval '100 years'")
     await keepDeadLettersFor(0, { everyMs: 1, jitterMs: 1 }, pool, never, {
       info: assert.fail,

@@ -1,20 +1,25 @@
 // Replays of dead letters in the sink, against the real TimescaleDB. Set TEST_DATABASE_URL to run it on a server,
 // where two sinks really are at work at once.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { settle } from '../../src/ingest/settle.ts'
 import type { Sink } from '../../src/pipeline-types.ts'
 import { readingJson } from '../../src/reading.ts'
 import { findDeadLetter, listDeadLetters } from '../../src/store/dead-letters.ts'
-import type { Pool } from '../../src/store/pool.ts'
+import { migrate, readMigrations } from '../../src/store/migrate.ts'
+import { inTransaction, openPool, type Pool } from '../../src/store/pool.ts'
 import { readReadings } from '../../src/store/read-readings.ts'
 import { sinkWithReplays } from '../../src/store/replayed-messages.ts'
 import { requestReplays } from '../../src/store/replays.ts'
-import { timescaleSink } from '../../src/store/sink.ts'
 import { type Answered, delivered } from '../support/delivered.ts'
-import { openTestPool, withStore } from '../support/store.ts'
+import { withNativeDatabase } from '../support/native-database.ts'
+import { openTestPool, sinkOn as plainSinkOn, withStore } from '../support/store.ts'
 
-const sinkOn = (pool: Pool) => sinkWithReplays(pool, timescaleSink({ pool, ready: pool, copies: false }))
+const MIGRATIONS = join(import.meta.dirname, '../../migrations')
+
+const onMistake = (mistake: unknown) => assert.fail(mistake as Error)
+const sinkOn = (pool: Pool) => sinkWithReplays({ pool, ready: pool, sink: plainSinkOn(pool), onMistake })
 const good = (machine = 'M', minute = '00') => ({
   machine_id: machine,
   timestamp: `2026-03-01T11:${minute}:00Z`,
@@ -206,6 +211,88 @@ test('a replay that only the database refuses is on record and costs the batch n
     assert.deepEqual([replay.answers, other.answers], [['term'], ['ack']])
     assert.deepEqual(await replaysOf(pool, id), [['refused', 'refused_by_database', 'ann']])
     assert.equal((await onlyLetter(pool)).state, 'open')
+  }))
+
+test('a replay that fails again and again against a database that is well is refused the sixth time', () =>
+  withStore(async (pool) => {
+    await pool.query(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN RAISE EXCEPTION 'the marked one' USING ERRCODE = NEW.program; END $$`)
+    await pool.query(`CREATE TRIGGER fails BEFORE INSERT ON sensor_data FOR EACH ROW
+      WHEN (NEW.program IS NOT NULL) EXECUTE FUNCTION fail()`)
+    const sink = sinkOn(pool)
+    await write(sink, delivered(bad, 1))
+    const { id } = await onlyLetter(pool)
+    for (const [i, sqlstate] of ['XX000', '40P01', '54000'].entries()) {
+      const replay = await replayed(pool, id, 2 + i, { ...good(), program: sqlstate })
+      const again = (deliveryCount: number): Answered => ({
+        ...replay,
+        delivery: { ...replay.delivery, deliveryCount },
+      })
+      for (let count = 1; count <= 5; count++) await write(sink, again(count), delivered(good('OTHER'), 100))
+      assert.deepEqual(replay.answers, ['nak', 'nak', 'nak', 'nak', 'nak'], sqlstate)
+      assert.equal((await onlyLetter(pool)).state, 'pending')
+      await write(sink, again(6))
+      assert.equal(replay.answers.at(-1), 'term')
+      const { state, last_replay: last } = await onlyLetter(pool)
+      assert.deepEqual([state, last?.outcome], ['open', 'refused'])
+      assert.match(last?.outcome_reason ?? '', /refused a reading of the replay: the marked one/)
+      assert.deepEqual((await replaysOf(pool, id))[0], ['refused', 'refused_by_database', 'ann'])
+    }
+    assert.equal(await write(sink, await replayed(pool, id, 10, good())), 1)
+  }))
+
+test('a replay on which this program fails itself is refused in the end, and says so', () =>
+  withStore(async (pool) => {
+    const mistakes: unknown[] = []
+    const sink = sinkWithReplays({
+      pool,
+      ready: pool,
+      sink: plainSinkOn(pool),
+      onMistake: (mistake) => mistakes.push(mistake),
+    })
+    await write(sink, delivered(bad, 1))
+    const { id } = await onlyLetter(pool)
+    const replay = await replayed(pool, id, 2, good())
+    const readings = replay.readings.map((one) => ({
+      ...one,
+      reading: { ...one.reading, program: 5 as never },
+    }))
+    for (const deliveryCount of [1, 6]) {
+      await write(sink, { ...replay, readings, delivery: { ...replay.delivery, deliveryCount } })
+      assert.ok(mistakes.pop() instanceof TypeError)
+    }
+    assert.deepEqual(replay.answers, ['nak', 'term'])
+    assert.deepEqual(await replaysOf(pool, id), [['refused', 'internal_error', 'ann']])
+  }))
+
+test('a replay whose dead letter somebody else holds waits, however often it was delivered', (t) =>
+  withNativeDatabase(t, async (url) => {
+    const pool = openPool({
+      url,
+      purpose: 'ingest',
+      size: 4,
+      statementTimeoutMs: 300,
+      onError: () => undefined,
+    })
+    const holder = openTestPool(url)
+    try {
+      await migrate(holder, await readMigrations(MIGRATIONS), () => undefined)
+      const sink = sinkOn(pool)
+      await write(sink, delivered(bad, 1))
+      const { id } = await onlyLetter(pool)
+      const replay = await replayed(pool, id, 2, good())
+      const often = { ...replay, delivery: { ...replay.delivery, deliveryCount: 9 } }
+      await inTransaction(holder, async (client) => {
+        await client.query('SELECT FROM dead_letters FOR UPDATE')
+        assert.equal(await write(sink, often), 0)
+      })
+      assert.equal(await write(sink, often), 1)
+      assert.deepEqual(replay.answers, ['nak', 'ack'])
+      assert.deepEqual(await identities(pool), [{ sequence: 1, position: 0 }])
+    } finally {
+      await pool.end()
+      await holder.end()
+    }
   }))
 
 test('a header that nobody asked for makes an ordinary message of it, good or bad', () =>

@@ -6,9 +6,9 @@ import { decodeMessage } from '../../src/decode/decode-message.ts'
 import type { DecodedMessage } from '../../src/pipeline-types.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { openPool, type Pool } from '../../src/store/pool.ts'
-import { timescaleSink } from '../../src/store/sink.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
 import { withDatabase } from '../support/embedded-database.ts'
+import { sinkOn } from '../support/store.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 const incarnation = { stream: 'CNC_DATA', createdAt: '2026-01-01T00:00:00Z' }
@@ -65,7 +65,7 @@ test('messages that use stored sequences again are kept beside them, whatever or
   withStore(async (pool) => {
     const write = async (life: number) => {
       // A sink of its own each time: nothing depends on what a monitor remembers.
-      const outcome = await timescaleSink({ pool, ready: pool, copies: false }).write(messagesOf(life))
+      const outcome = await sinkOn(pool).write(messagesOf(life))
       assert.equal(outcome.kind, 'committed')
       return outcome.kind === 'committed' ? outcome.stored : NaN
     }
@@ -90,11 +90,8 @@ test('messages that use stored sequences again are kept beside them, whatever or
 
 test('two writers that find the same sequences used again store each message once', () =>
   withStore(async (pool) => {
-    await timescaleSink({ pool, ready: pool, copies: false }).write(messagesOf(0))
-    const sinks = [
-      timescaleSink({ pool, ready: pool, copies: false }),
-      timescaleSink({ pool, ready: pool, copies: false }),
-    ]
+    await sinkOn(pool).write(messagesOf(0))
+    const sinks = [sinkOn(pool), sinkOn(pool)]
     const outcomes = await Promise.all(sinks.map((sink) => sink.write(messagesOf(1))))
     assert.equal(
       outcomes.reduce((sum, outcome) => sum + (outcome.kind === 'committed' ? outcome.stored : 0), 0),
@@ -106,14 +103,11 @@ test('two writers that find the same sequences used again store each message onc
 
 test('a number of an incarnation is used up by a new incarnation only', () =>
   withStore(async (pool) => {
-    for (let start = 0; start < 5; start++)
-      await timescaleSink({ pool, ready: pool, copies: false }).write(messagesOf(0))
+    for (let start = 0; start < 5; start++) await sinkOn(pool).write(messagesOf(0))
     const other = { stream: 'CNC_DATA', createdAt: 'later' }
     const [first] = messagesOf(0)
     assert.ok(first)
-    await timescaleSink({ pool, ready: pool, copies: false }).write([
-      { ...first, delivery: { ...first.delivery, incarnation: other } },
-    ])
+    await sinkOn(pool).write([{ ...first, delivery: { ...first.delivery, incarnation: other } }])
     const { rows } = await pool.query<{ id: number }>('SELECT id FROM stream_incarnations ORDER BY id')
     assert.deepEqual(
       rows.map(({ id }) => id),

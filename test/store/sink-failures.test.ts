@@ -8,10 +8,9 @@ import type { DecodedMessage, WriteOutcome } from '../../src/pipeline-types.ts'
 import { listDeadLetters } from '../../src/store/dead-letters.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import type { Pool } from '../../src/store/pool.ts'
-import { timescaleSink } from '../../src/store/sink.ts'
 import { withDatabase } from '../support/embedded-database.ts'
 import { delivered, type Answered } from '../support/delivered.ts'
-import { openTestPool } from '../support/store.ts'
+import { openTestPool, sinkOn } from '../support/store.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 
@@ -55,7 +54,7 @@ function batchWith(one: object, deliveryCount: number): { batch: Answered[]; fau
 }
 
 async function write(pool: Pool, batch: readonly DecodedMessage[]): Promise<WriteOutcome> {
-  return timescaleSink({ pool, ready: pool, copies: false }).write(batch)
+  return sinkOn(pool).write(batch)
 }
 
 async function committed(
@@ -123,6 +122,49 @@ test('the same inside one message of many readings, whose refused elements keep 
     assert.equal((await committed(pool, [one])).stored, 0)
     assert.equal(await stored(pool), 97)
     assert.equal((await letters(pool)).length, 3)
+  }))
+
+test('the dead letters of one message are bounded, also where only the database refuses; the last one counts the rest', () =>
+  withTables(async (pool) => {
+    // Found by savepoints in one transaction, and by parts in transactions of their own.
+    for (const sqlstate of ['23514', '54000']) {
+      await failWith(pool, sqlstate)
+      const many: unknown[] = Array.from({ length: 300 }, (_, i) => (i < 40 ? good : marked))
+      many[0] = many[1] = 'bad'
+      const one = delivered(many, 7)
+      const sink = sinkOn(pool, { maxDeadLetters: 10 })
+      for (const stored of [38, 0]) {
+        const outcome = await sink.write([one])
+        if (outcome.kind !== 'committed') assert.fail(outcome.reason)
+        assert.equal(outcome.stored, stored, sqlstate)
+        const refused = outcome.refused.get(one) ?? assert.fail()
+        assert.equal(refused.positions.size, 260)
+        assert.deepEqual(
+          refused.rejections.map(({ position, more }) => [position, more]),
+          [40, 41, 42, 43, 44, 45, 46, 47].map((position) => [position, position === 47 ? 252 : 0]),
+        )
+      }
+      const { rows } = await pool.query<{ kept: number; refused: number }>(
+        'SELECT count(*)::int AS kept, sum(1 + more)::int AS refused FROM dead_letters',
+      )
+      assert.deepEqual(rows, [{ kept: 10, refused: 262 }])
+      assert.equal(await stored(pool), 38)
+    }
+  }))
+
+test("where the decoder's rejections reach the limit, one of the database's is kept beside them", () =>
+  withTables(async (pool) => {
+    await failWith(pool, '23514')
+    const outcome = await sinkOn(pool, { maxDeadLetters: 2 }).write([
+      delivered(['bad', 'bad', marked, marked, good], 7),
+    ])
+    if (outcome.kind !== 'committed') assert.fail(outcome.reason)
+    const rows = (await listDeadLetters(pool, 10)).map(({ position, more }) => [position, more])
+    assert.deepEqual(rows, [
+      [2, 1],
+      [1, 0],
+      [0, 0],
+    ])
   }))
 
 test('a failure of the moment gives the batch back twice, and then stores all but the message that fails', () =>
@@ -201,6 +243,61 @@ test('the sixth time, what fails in a message of many readings becomes a dead le
     assert.equal((await committed(pool, [one])).stored, 3)
     assert.deepEqual(one.answers, ['ack'])
     assert.deepEqual(await letters(pool), [letterOf(1, 2)])
+  }))
+
+/** As if the decoder had a mistake: what must be text is a number, which no writer takes. */
+function mistaken(one: Answered): Answered {
+  return {
+    ...one,
+    readings: one.readings.map((placed) =>
+      placed.reading.program === null
+        ? placed
+        : { ...placed, reading: { ...placed.reading, program: 5 as never } },
+    ),
+  }
+}
+
+test('a message on which this program fails itself costs itself alone, and becomes a dead letter the sixth time', () =>
+  withTables(async (pool) => {
+    const mistakes: unknown[] = []
+    const sink = sinkOn(pool, { onMistake: (mistake) => mistakes.push(mistake) })
+    const several = mistaken(delivered([good, marked, good], 18))
+    for (let deliveryCount = 1; deliveryCount <= 6; deliveryCount++) {
+      const again = { ...several, delivery: { ...several.delivery, deliveryCount } }
+      const others = [delivered(good, deliveryCount * 100), delivered(good, deliveryCount * 100 + 1)]
+      const outcome = await sink.write([again, ...others])
+      if (outcome.kind !== 'committed') assert.fail(outcome.reason)
+      settle([again, ...others], outcome)
+      assert.equal(outcome.stored, deliveryCount < 6 ? 2 : 4)
+      assert.deepEqual(
+        others.map(({ answers }) => answers),
+        [['ack'], ['ack']],
+      )
+    }
+    assert.deepEqual(several.answers, ['nak', 'nak', 'nak', 'nak', 'nak', 'ack'])
+    assert.ok(mistakes.length >= 6 && mistakes.every((one) => one instanceof TypeError))
+    const [letter, ...more] = await listDeadLetters(pool, 10)
+    assert.deepEqual(more, [])
+    assert.deepEqual([letter?.sequence, letter?.position, letter?.code], [18, 1, 'internal_error'])
+    assert.match(letter?.reason ?? '', /^this program failed to write this reading: /)
+  }))
+
+test('an exception while the database does not answer is no mistake: everything is given back', () =>
+  withTables(async (pool) => {
+    const away = openTestPool('postgres://postgres@127.0.0.1:1/none')
+    const { batch } = batchWith(marked, 6)
+    const outcome = await sinkOn(pool, { ready: away }).write(batch.map(mistaken))
+    assert.equal(outcome.kind, 'retry')
+    assert.deepEqual(await letters(pool), [])
+    await away.end()
+  }))
+
+test('a mistake that no dead letter can be made of stops the monitor', () =>
+  withTables(async (pool) => {
+    const sink = sinkOn(pool, { onMistake: () => undefined })
+    const outcome = await sink.write([delivered(good, 2 ** 46, { deliveryCount: 6 })])
+    assert.equal(outcome.kind, 'fatal')
+    assert.match(outcome.kind === 'fatal' ? outcome.reason : '', /beyond what an id can hold/)
   }))
 
 test('while the database is away nothing is stored and nothing refused, however often it was delivered', () =>

@@ -11,9 +11,9 @@ import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { openPool, type Pool } from '../../src/store/pool.ts'
 import { readReadings } from '../../src/store/read-readings.ts'
 import { setRetention } from '../../src/store/retention.ts'
-import { timescaleSink } from '../../src/store/sink.ts'
 import { defaultLimits, goldenCases, receivedAtMs } from '../golden/cases.ts'
 import { withDatabase } from '../support/embedded-database.ts'
+import { sinkOn } from '../support/store.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 
@@ -36,7 +36,6 @@ async function withStore(run: (pool: Pool) => Promise<void>): Promise<void> {
 }
 
 /** On the embedded database, which takes no COPY. */
-const sinkOn = (pool: Pool) => timescaleSink({ pool, ready: pool, copies: false })
 
 interface Answered extends DecodedMessage {
   readonly answers: string[]

@@ -8,12 +8,11 @@ import { takesCopy } from '../../src/store/copy-in.ts'
 import { listDeadLetters } from '../../src/store/dead-letters.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import type { Pool } from '../../src/store/pool.ts'
-import { timescaleSink } from '../../src/store/sink.ts'
 import { goldenCases } from '../golden/cases.ts'
 import { delivered } from '../support/delivered.ts'
 import { withNativeDatabase } from '../support/native-database.ts'
 import { rowsAsText } from '../support/rows.ts'
-import { openTestPool } from '../support/store.ts'
+import { openTestPool, sinkOn } from '../support/store.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 
@@ -31,13 +30,13 @@ async function withServer(t: TestContext, run: (pool: Pool) => Promise<void>): P
   })
 }
 
-const sinkOn = (pool: Pool, copies = true) => timescaleSink({ pool, ready: pool, copies })
+const copying = (pool: Pool, copies = true) => sinkOn(pool, { copies })
 
 async function written(
   pool: Pool,
   batch: readonly DecodedMessage[],
 ): Promise<WriteOutcome & { kind: 'committed' }> {
-  const outcome = await sinkOn(pool).write(batch)
+  const outcome = await copying(pool).write(batch)
   if (outcome.kind !== 'committed') assert.fail(outcome.reason)
   return outcome
 }
@@ -136,7 +135,7 @@ test('what is copied is equal to what is inserted, for every golden input', (t) 
     const tables: string[][] = []
     for (const copies of [true, false]) {
       await pool.query('TRUNCATE sensor_data; TRUNCATE dead_letters CASCADE')
-      const outcome = await sinkOn(pool, copies).write(batch)
+      const outcome = await copying(pool, copies).write(batch)
       assert.equal(outcome.kind, 'committed')
       tables.push(await rowsAsText(pool))
     }

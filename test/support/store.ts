@@ -1,9 +1,12 @@
 // A migrated store for a test: on the server that TEST_DATABASE_URL names, in a database of its own that is dropped
 // at the end; without it on an embedded database.
+import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { openPool, type Pool } from '../../src/store/pool.ts'
+import type { Sink } from '../../src/pipeline-types.ts'
+import { timescaleSink, type SinkOptions } from '../../src/store/sink.ts'
 import { withDatabase } from './embedded-database.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations')
@@ -31,7 +34,13 @@ export function openTestPool(url: string): Pool {
   })
 }
 
-/** The same without any table. */
+/** The sink as the monitor has it, but for what is told otherwise: by inserts, on one pool. */
+export function sinkOn(pool: Pool, options: Partial<SinkOptions> = {}): Sink {
+  const onMistake = (mistake: unknown) => assert.fail(mistake as Error)
+  return timescaleSink({ pool, ready: pool, copies: false, maxDeadLetters: 100, onMistake, ...options })
+}
+
+/** A database without any table; else as `withStore`. */
 export async function withEmptyDatabase(run: (url: string) => Promise<void>): Promise<void> {
   if (SERVER === undefined) return withDatabase(({ url }) => run(url))
   const name = `test_${randomBytes(6).toString('hex')}`
