@@ -154,6 +154,7 @@ async function ownTakeAndAck(nats: NatsConnection, stream: string): Promise<unde
     stream,
     consumer: 'PROCESSOR',
     prefetch: { messages: config.ingest.prefetchMessages, bytes: config.ingest.prefetchBytes },
+    workingEveryMs: 1_000,
     declare: () => declareStream(nats, streamSettings(config), () => undefined),
   })
   let left = (await readBacklog(nats, stream, 'PROCESSOR')).pending

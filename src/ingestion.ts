@@ -75,12 +75,14 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
     // Half of it must have room for the largest message that the server takes, also one that is refused here.
     bytes: Math.max(ingest.prefetchBytes, 4 * Math.max(limits.payloadBytes, nats.info?.max_payload ?? 0)),
   }
+  // A message is in three places at most, and goes unmentioned in each for less than two ticks.
+  const workingEveryMs = ackWaitMs / 8
   const { ingest: pool, ready, copies } = store
   const maxDeadLetters = limits.deadLettersPerMessage
   const sink = timescaleSink({ pool, ready, copies, maxDeadLetters, onMistake })
   return runPipeline(
     {
-      source: deliveriesOf(nats, { stream, consumer, prefetch, declare }),
+      source: deliveriesOf(nats, { stream, consumer, prefetch, workingEveryMs, declare }),
       sink: sinkWithReplays({ pool, ready, sink, onMistake }),
       decode: messageDecoder({
         maxPayloadBytes: limits.payloadBytes,
@@ -96,7 +98,7 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
         ageMs: ingest.batchAgeMs,
       },
       batchesInFlight: ingest.batchesInFlight,
-      workingEveryMs: ackWaitMs / 3,
+      workingEveryMs,
       observer,
     },
     signal,

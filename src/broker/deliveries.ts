@@ -28,6 +28,8 @@ export interface DeliveriesOptions {
   readonly consumer: string
   /** Fetched ahead of who takes it, at most. `bytes` must hold twice the largest message. */
   readonly prefetch: Amount
+  /** How often the stream is told of what was held here the last time already, because nobody has taken it. */
+  readonly workingEveryMs: number
   /** Declares stream and consumer where they are missing and says which incarnation it is. */
   readonly declare: () => Promise<StreamIncarnation>
 }
@@ -57,11 +59,13 @@ class PullFlow {
   readonly #inbox = createInbox()
   readonly #incarnation: StreamIncarnation
   readonly #window: PullWindow
+  readonly #workingEveryMs: number
   readonly #reply = new AckReply()
   readonly #consumer: string
   readonly #time: AnswerTime
   readonly #answers: Answers
   #arrived: JetStreamDelivery[] = []
+  #arrivedBefore: readonly JetStreamDelivery[] = []
   #lastConsumerSequence = 0
   #heardAtMs = performance.now()
   #broken: Error | null = null
@@ -73,6 +77,7 @@ class PullFlow {
     this.#request = `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${options.consumer}`
     this.#incarnation = incarnation
     this.#window = new PullWindow(options.prefetch)
+    this.#workingEveryMs = options.workingEveryMs
     this.#time = answerTime(connection)
     this.#answers = new Answers(connection, this.#time)
   }
@@ -87,6 +92,7 @@ class PullFlow {
     const statuses = this.#connection.status() as QueuedIterator<Status>
     void this.#followConnection(statuses)
     const watching = setInterval(() => this.#watchSilence(), HEARTBEAT_MS)
+    const reminding = setInterval(() => this.#remind(), this.#workingEveryMs)
     const wake = () => this.#wake?.()
     signal.addEventListener('abort', wake)
     try {
@@ -108,6 +114,7 @@ class PullFlow {
     } finally {
       signal.removeEventListener('abort', wake)
       clearInterval(watching)
+      clearInterval(reminding)
       statuses.stop()
       await this.#drain(subscription)
     }
@@ -177,6 +184,11 @@ class PullFlow {
     this.#broken ??= error
     this.#time.end()
     this.#wake?.()
+  }
+
+  #remind(): void {
+    if (this.#arrivedBefore === this.#arrived) for (const delivery of this.#arrived) delivery.working()
+    this.#arrivedBefore = this.#arrived
   }
 
   #watchSilence(): void {

@@ -4,7 +4,8 @@
 //   any --(abort)--> draining --> ended                any --(fatal)--> giving back --> failed
 //
 // Invariant: an answer follows its commit, and every delivery is answered once: acked or termed after the
-// commit, or given back. Batches in flight are bounded; while all are busy nothing more is pulled.
+// commit, or given back. Batches in flight are bounded; while all are busy nothing more is pulled. What is held for
+// long, wherever it waits, is told to the stream as being worked on.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sentenceOf } from '../errors.ts'
 import type { CutReason, PipelineObserver } from '../observation.ts'
@@ -18,7 +19,7 @@ export interface PipelineOptions {
   readonly decode: (delivery: Delivery) => DecodedMessage
   readonly limits: BatchLimits
   readonly batchesInFlight: number
-  /** How often the stream is told that a slow batch is still being worked on. */
+  /** How often the stream is told of what was in hand the last time already; an eighth of its patience at most. */
   readonly workingEveryMs: number
   readonly observer: PipelineObserver
 }
@@ -61,6 +62,10 @@ async function takeUntilInterrupted(
   let open = new Batch()
   let openedAtMs = 0
   let timer: NodeJS.Timeout | undefined
+  /** Taken at once; those from `decoded` on wait for a batch. */
+  let burst: readonly Delivery[] = []
+  let decoded = 0
+  const inWriting = new Set<readonly DecodedMessage[]>()
   let committed = false
   const failed: (WriteOutcome & { kind: 'retry' | 'fatal' })[] = []
 
@@ -75,12 +80,10 @@ async function takeUntilInterrupted(
   }
 
   const write = async (batch: readonly DecodedMessage[]): Promise<void> => {
-    const reminder = setInterval(() => {
-      for (const { delivery } of batch) delivery.working()
-    }, workingEveryMs)
     const startedAtMs = performance.now()
+    inWriting.add(batch)
     const outcome = await sink.write(batch).catch(mistake)
-    clearInterval(reminder)
+    inWriting.delete(batch)
     const commitMs = performance.now() - startedAtMs
     if (outcome.kind === 'committed') {
       committed = true
@@ -114,10 +117,23 @@ async function takeUntilInterrupted(
     else void Promise.race(inFlight).then(sendWhenDue)
   }
 
+  let heldBefore = new Set<object>()
+  const remind = () => {
+    const batches = [...inWriting, open.messages]
+    for (const batch of batches.filter((one) => heldBefore.has(one))) {
+      for (const { delivery } of batch) delivery.working()
+    }
+    if (heldBefore.has(burst)) for (const delivery of burst.slice(decoded)) delivery.working()
+    heldBefore = new Set([...batches, burst])
+  }
+  const reminding = setInterval(() => guarded(remind), workingEveryMs)
+
   let reason = 'the flow of messages ended'
   try {
-    for await (const burst of source.take(AbortSignal.any([signal, interruption.signal]))) {
+    for await (burst of source.take(AbortSignal.any([signal, interruption.signal]))) {
+      decoded = 0
       for (const delivery of burst) {
+        decoded += 1
         if (open.isEmpty()) openedAtMs = performance.now()
         open.add(decode(delivery))
         if (open.fullBy(limits) !== null) {
@@ -133,6 +149,7 @@ async function takeUntilInterrupted(
   }
   send('rest')
   await Promise.all(inFlight)
+  clearInterval(reminding)
   await source.flush().catch(() => undefined)
   const [first] = failed.toSorted((a, b) => a.kind.localeCompare(b.kind)) // fatal before retry
   return { kind: first?.kind ?? 'source', reason: first?.reason ?? reason, committed }

@@ -32,6 +32,7 @@ test('a delivery says which dead letter it replays; other messages, and other he
       const source = deliveriesOf(connection, {
         ...settings,
         prefetch: { messages: 10, bytes: 1_000_000 },
+        workingEveryMs: 1_000,
         declare,
       })
       for await (const burst of source.take(stop.signal)) {

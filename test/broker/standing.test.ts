@@ -53,6 +53,7 @@ test('what waits, what is unanswered and where the consumer stands is told apart
       stream: STREAM,
       consumer: CONSUMER,
       prefetch: { messages: 100, bytes: 1_000_000 },
+      workingEveryMs: 1_000,
       declare,
     })
     let taken = 0

@@ -80,6 +80,7 @@ test('what is taken and given back comes again; what is acked leaves the stream'
       stream: 'CNC_DATA',
       consumer: 'PROCESSOR',
       prefetch: { messages: 5, bytes: 1_000_000 },
+      workingEveryMs: 1_000,
       declare,
     })
     const seen = new Map<number, number>()
@@ -107,6 +108,7 @@ test('a stream deleted and made anew ends the flow; the next one belongs to the 
       stream: 'CNC_DATA',
       consumer: 'PROCESSOR',
       prefetch: { messages: 5, bytes: 1_000_000 },
+      workingEveryMs: 1_000,
       declare,
     })
     const stop = new AbortController()
