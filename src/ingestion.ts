@@ -38,9 +38,21 @@ export function streamSettings({ nats, database, ingest }: Config) {
     consumer: nats.consumer,
     maxBytes: nats.streamMaxBytes,
     ackWaitMs: ingest.batchAgeMs + database.statementTimeoutMs + 5_000,
-    maxAckPending:
-      ingest.monitors * (ingest.batchesInFlight * ingest.batchMessages + ingest.prefetchMessages),
+    maxAckPending: ingest.monitors * unansweredAtMost(ingest),
   }
+}
+
+/**
+ * Messages that one monitor may hold: batches in flight and the open one; a burst of the whole window that waits for
+ * them; and the window once more, for what was handed out no longer counts in it, and a request that expires
+ * meanwhile is made anew.
+ */
+export function unansweredAtMost({
+  batchesInFlight,
+  batchMessages,
+  prefetchMessages,
+}: Pick<Config['ingest'], 'batchesInFlight' | 'batchMessages' | 'prefetchMessages'>): number {
+  return (batchesInFlight + 1) * batchMessages + 2 * prefetchMessages
 }
 
 /** Waits until stream and consumer are there, and watches over the consumer from then on. */

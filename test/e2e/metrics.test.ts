@@ -73,7 +73,7 @@ test('the numbers in /metrics are what was published', () =>
     assert.equal(value('broker_poll_success'), 1)
     assert.equal(value('consumer_pending_messages'), 0)
     assert.equal(value('consumer_ack_pending_messages'), 0)
-    assert.equal(value('consumer_max_ack_pending_messages'), 4 * (2 * 4_096 + 4_096))
+    assert.equal(value('consumer_max_ack_pending_messages'), 4 * (3 * 4_096 + 2 * 4_096))
     assert.equal(value('consumer_ack_floor_stream_sequence'), 104)
     assert.equal(value('consumer_distance_to_end_messages'), 0)
     assert.equal(value('stream_last_sequence'), 104)
