@@ -1,4 +1,5 @@
-// The fault tests in their long form: SOAK_ROUNDS rounds of each (20), a million payloads, one test at a time.
+// The fault tests in their long form, one test at a time: SOAK_ROUNDS rounds of each (20), or SOAK_MINUTES minutes of
+// each, and a million payloads.
 // What follows "npm run test:soak --" goes to node --test: a file, or --test-name-pattern.
 import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'

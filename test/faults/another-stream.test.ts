@@ -42,7 +42,7 @@ async function anotherStream(
           return load
         }
         try {
-          for (let round = 0; round < rounds.count; round++) {
+          for (let round = 0; rounds.goesOn(round); round++) {
             await change({ nats, database, monitor, rounds, startLoad })
             await untilReady(monitor.http)
             rounds.note(round, monitor.pid)

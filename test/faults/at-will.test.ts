@@ -12,9 +12,11 @@ import { type MonitorOnServers, withMonitorsOn } from '../support/monitor-on-ser
 import { withNativeDatabase } from '../support/native-database.ts'
 import { withNats } from '../support/nats.ts'
 import { untilEmpty, withConnection } from '../support/outside.ts'
+import { SOAK_MS } from '../support/rounds.ts'
 
 const MONITORS = 3
-const RUNS = Number(process.env['SOAK_ROUNDS'] ?? 1)
+/** Those that begin after the time is over do nothing. */
+const RUNS = SOAK_MS > 0 ? 10_000 : Number(process.env['SOAK_ROUNDS'] ?? 1)
 
 type Step =
   | { readonly do: 'publish'; readonly count: number; readonly areRepeated: boolean }
@@ -104,6 +106,7 @@ async function holds(t: TestContext, database: string): Promise<void> {
   const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
   t.diagnostic(`SEED=${seed}`)
   let run = 0
+  const endsAtMs = SOAK_MS > 0 ? performance.now() + SOAK_MS : Infinity
   await withNats((nats) =>
     withMonitorsOn(
       { nats: nats.url, database },
@@ -112,6 +115,7 @@ async function holds(t: TestContext, database: string): Promise<void> {
         withConnection(nats.url, (connection) =>
           fc.assert(
             fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 16 }), async (steps) => {
+              if (performance.now() > endsAtMs && run > 0) return
               const byHand = new ByHand(`HAND${run++}`)
               for (const one of steps) await perform(one, monitors, connection, byHand)
               await byHand.publish(connection, 20, 2)

@@ -19,7 +19,7 @@ async function oneIsKilled(t: TestContext, database: string, shortRounds: number
       assert.ok(first && second)
       const load = new Load(nats.url)
       try {
-        for (let round = 0; round < rounds.count; round++) {
+        for (let round = 0; rounds.goesOn(round); round++) {
           await sleep(rounds.random.whole(100, 1_500))
           await second.stop(rounds.random.oneOf(['SIGKILL', 'SIGKILL', 'SIGTERM']))
           await sleep(rounds.random.whole(0, 500))

@@ -11,7 +11,10 @@ import type { Comparison } from './comparison.ts'
 const MAX_RSS_MIB = 350
 
 export interface Rounds {
-  readonly count: number
+  /** Whether this round, counted from 0, is to be begun. */
+  goesOn(round: number): boolean
+  /** Rounds that were noted. */
+  readonly done: number
   readonly random: Random
   /** Says which round it is, and notes how much memory a process has. Nothing when it is gone. */
   note(round: number, pid: number | null): void
@@ -19,30 +22,40 @@ export interface Rounds {
   finish(comparison: Comparison): void
 }
 
-/** `short` rounds in CI; SOAK_ROUNDS in the long form. */
+/** How long a test goes on in the long form; 0: not by time. It ends after the round in which this passes. */
+export const SOAK_MS = Number(process.env['SOAK_MINUTES'] ?? 0) * 60_000
+
+/** `short` rounds in CI; SOAK_ROUNDS, or as many as SOAK_MINUTES hold, in the long form. */
 export function roundsOf(t: TestContext, short: number): Rounds {
   const soak = Number(process.env['SOAK_ROUNDS'] ?? 0)
-  const count = soak || short
+  const count = SOAK_MS > 0 ? Infinity : soak || short
+  const endsAtMs = SOAK_MS > 0 ? performance.now() + SOAK_MS : Infinity
+  let done = 0
   const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32))
   const random = seededRandom(seed)
   /** What the process held after the first round, after the latest, and at most. */
   const rss = { first: 0, last: 0, max: 0 }
   t.diagnostic(`SEED=${seed}`)
   return {
-    count,
+    goesOn: (round) => round < count && (round === 0 || performance.now() < endsAtMs),
+    get done() {
+      return done
+    },
     random,
     note(round, pid) {
+      done = round + 1
       const mib = pid === null ? 0 : rssMib(pid)
       if (mib > 0) {
         rss.first ||= mib
         rss.last = mib
         rss.max = Math.max(rss.max, mib)
       }
-      if (soak > 0) process.stderr.write(`  ${t.name}: round ${round + 1} of ${count}, ${mib} MiB\n`)
+      const of = SOAK_MS > 0 ? '' : ` of ${count}`
+      if (soak > 0 || SOAK_MS > 0) process.stderr.write(`  ${t.name}: round ${done}${of}, ${mib} MiB\n`)
     },
     finish({ acknowledged, stored, lost, doubled, wrong }) {
       t.diagnostic(
-        `${count} rounds, ${acknowledged} acknowledged, ${stored} stored, ${lost.length} lost, ` +
+        `${done} rounds, ${acknowledged} acknowledged, ${stored} stored, ${lost.length} lost, ` +
           `${doubled.length} doubled, ${wrong.length} wrong, RSS ${rss.first} MiB at first, ${rss.last} at last, ` +
           `${rss.max} at most`,
       )

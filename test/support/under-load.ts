@@ -31,7 +31,7 @@ export async function underLoad(
       const { nats, http } = monitor.endpoints
       const load = new Load(nats)
       try {
-        for (let round = 0; round < rounds.count; round++) {
+        for (let round = 0; rounds.goesOn(round); round++) {
           const before = load.acknowledged.size
           await until('the stream takes messages', () => load.acknowledged.size > before + 50)
           await sleep(rounds.random.whole(0, 1_000))
