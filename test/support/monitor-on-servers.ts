@@ -1,13 +1,12 @@
 // A monitor on servers that somebody else has started: several may share them, and each may be killed alone.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { until } from './monitor.ts'
 import { readyOf } from './outside.ts'
 import { freePort } from './ports.ts'
+import { stopProcess } from './stop-process.ts'
 
 const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'cnc-monitor.js')
-const STOP_LIMIT_MS = 40_000
 
 export interface ServerUrls {
   readonly nats: string
@@ -66,12 +65,7 @@ export class MonitorOnServers {
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#child
     this.#child = null
-    if (child === null || child.exitCode !== null) return child?.exitCode ?? null
-    const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
-    child.kill(signal)
-    const [code] = (await once(child, 'exit')) as [number | null]
-    clearTimeout(limit)
-    return code
+    return stopProcess(child, signal)
   }
 }
 

@@ -9,11 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connectToNats, type NatsConnection } from '../../src/broker/connect.ts'
 import { readBacklog, type Backlog } from '../../src/broker/stream.ts'
 import { copyTemplate } from './embedded-database.ts'
+import { stopProcess } from './stop-process.ts'
 import { readEndpoints, type EndpointsFile } from '../../src/embedded/state-folder.ts'
 
 const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'cnc-monitor.js')
 const START_LIMIT_MS = 60_000
-const STOP_LIMIT_MS = 40_000
 
 export interface Finished {
   readonly code: number | null
@@ -71,12 +71,7 @@ export class TestMonitor {
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#child
     this.#child = null
-    if (child === null || child.exitCode !== null) return child?.exitCode ?? null
-    const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
-    child.kill(signal)
-    const [code] = (await once(child, 'exit')) as [number | null]
-    clearTimeout(limit)
-    return code
+    return stopProcess(child, signal)
   }
 
   /** Runs one of the program's other commands to its end. */
