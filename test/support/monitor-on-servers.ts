@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { until } from './monitor.ts'
+import { until, withLastLines } from './monitor.ts'
 import { readyOf } from './outside.ts'
 import { freePort } from './ports.ts'
 
@@ -86,6 +86,8 @@ export async function withMonitorsOn<T>(
   try {
     for (const monitor of monitors) await monitor.start()
     return await run(monitors)
+  } catch (error) {
+    throw withLastLines(error, monitors)
   } finally {
     await Promise.all(monitors.map((monitor) => monitor.stop()))
   }
