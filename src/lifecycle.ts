@@ -16,7 +16,7 @@ export interface Lifecycle {
   onStop(what: string, release: () => Promise<void> | void): void
   /** Asks for a stop after a failure that cannot be mended: as a signal does, with exit status 1. */
   fail(reason: string): void
-  /** Releases everything, in reverse order, once. Resolves to the exit status: 0, or 1 after a failure. */
+  /** Aborts `signal` and releases everything, in reverse order, once. Resolves to the exit status: 0, or 1 after a failure. */
   stop(): Promise<number>
 }
 
@@ -78,7 +78,11 @@ export function startLifecycle({ deadlineMs, say }: LifecycleOptions): Lifecycle
       failed = true
       requestStop(reason)
     },
-    stop: () => (stopping ??= releaseAll()),
+    stop() {
+      // After a start that failed half-way nothing has asked for a stop yet, and what runs already goes on.
+      aborter.abort(new Error('stopping'))
+      return (stopping ??= releaseAll())
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 // What is seen from outside agrees with what happened: real nats-server, real TimescaleDB, the program itself.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { publisherOn } from '../../src/broker/publisher.ts'
 import { type Family, nonZeroBy, parseExposition, valueOf } from '../support/exposition.ts'
 import { type TestMonitor, until, withMonitor } from '../support/monitor.ts'
 import { promtoolCheck } from '../support/promtool.ts'
@@ -109,10 +110,10 @@ test('after kill -9 of the database the metrics say so, and later that all is we
     await monitor.command(['publish-test-data'])
     await monitor.settled()
     process.kill(monitor.endpoints.pids.database ?? assert.fail(), 'SIGKILL')
-    await until(
-      'a message is published meanwhile',
-      async () => (await monitor.command(['publish-test-data'])).code === 0,
-    )
+    await monitor.withNats(async (connection) => {
+      const reading = { machine_id: 'LATER', timestamp: new Date().toISOString() }
+      await publisherOn(connection).publish('CNC_DATA.x', JSON.stringify(reading))
+    })
     await until('the interruption is counted', async () => {
       const page = await scrape(monitor)
       return valueOf(page, 'cnc_monitor_interruptions_total', { dependency: 'database' }) !== 0
@@ -125,8 +126,9 @@ test('after kill -9 of the database the metrics say so, and later that all is we
     const page = await scrape(monitor)
     assert.equal(valueOf(page, 'cnc_monitor_taking'), 1)
     assert.equal(valueOf(page, 'cnc_monitor_ready'), 1)
-    const { stored, given_back: givenBack = 0 } = nonZeroBy(page, 'cnc_monitor_messages_total', 'outcome')
-    assert.equal(stored, 2)
+    const { stored = 0, given_back: givenBack = 0 } = nonZeroBy(page, 'cnc_monitor_messages_total', 'outcome')
+    // A message is counted again when it comes again, as it does where the outage outlasts ack_wait; its reading is not.
+    assert.ok(stored >= 2)
     assert.ok(givenBack >= 1)
     const failures = Object.keys(nonZeroBy(page, 'cnc_monitor_batch_failures_total', 'failure'))
     assert.ok(failures.length > 0)

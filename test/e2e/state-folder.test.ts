@@ -38,3 +38,16 @@ test('a port that was asked for by name and is taken ends the start with a sente
     const refused = withMonitor(async () => undefined, busy)
     await assert.rejects(refused, /is taken; set NATS_PORT to a free one/)
   }))
+
+test('a taken HTTP port ends a start that has everything else running, and nothing of it is waited for in vain', () =>
+  withMonitor(async (first) => {
+    const busy = { HTTP_PORT: new URL(first.endpoints.http).port }
+    await assert.rejects(
+      withMonitor(async () => undefined, busy),
+      ({ message }: Error) => {
+        assert.match(message, /is taken; set HTTP_PORT to a free one/)
+        assert.doesNotMatch(message, /did not stop/)
+        return true
+      },
+    )
+  }))

@@ -1,7 +1,7 @@
 // A monitor on servers that somebody else has started: several may share them, and each may be killed alone.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { until } from './monitor.ts'
+import { until, withLastLines } from './monitor.ts'
 import { readyOf } from './outside.ts'
 import { freePort } from './ports.ts'
 import { stopProcess } from './stop-process.ts'
@@ -80,6 +80,8 @@ export async function withMonitorsOn<T>(
   try {
     for (const monitor of monitors) await monitor.start()
     return await run(monitors)
+  } catch (error) {
+    throw withLastLines(error, monitors)
   } finally {
     await Promise.all(monitors.map((monitor) => monitor.stop()))
   }

@@ -143,10 +143,28 @@ export async function withMonitor<T>(
     if (!isDatabaseMade) await copyTemplate(join(stateDir, 'database'))
     await monitor.start()
     return await run(monitor)
+  } catch (error) {
+    throw withLastLines(error, [monitor])
   } finally {
     await monitor.stop()
     await rm(stateDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 500 })
   }
+}
+
+const LAST_LINES = 40
+
+/** The error of a test with what its monitors said last, beside single readings. */
+export function withLastLines(error: unknown, monitors: readonly { readonly log: string }[]): unknown {
+  if (!(error instanceof Error)) return error
+  const lines = monitors.map(({ log }) =>
+    log
+      .split('\n')
+      .filter((line) => !/Successfully processed|was refused|unmarshalling/.test(line))
+      .slice(-LAST_LINES)
+      .join('\n'),
+  )
+  error.message += `\nThe monitors said at last:\n${lines.join('\n---\n')}`
+  return error
 }
 
 /** Waits for a condition; says which one when it does not come about. */
