@@ -13,6 +13,7 @@ import { waitFor, type Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { openMetrics } from './metrics.ts'
 import { observers } from './observation.ts'
+import { postingTo } from './posting.ts'
 import { watchReadiness } from './readiness.ts'
 import { replaying } from './replay-dead-letters.ts'
 import { hourly, keepDeadLettersFor } from './store/dead-letter-retention.ts'
@@ -99,7 +100,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   life.onStop('the retention of dead letters', () => removing)
   const queries = apiQueries(store.api)
   const replays = replaying(queries, publisherOn(nats))
-  const app = createApp({ queries, replays, readiness, metrics, log })
+  const app = createApp({ queries, replays, posting: postingTo(config, nats), readiness, metrics, log })
   life.onStop('the HTTP server', () => app.close())
   const tries = explicit.has('http.port') ? 0 : PORT_TRIES
   const http = await listen(app, config.http.host, config.http.port, tries)

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Logger } from 'pino'
 import type { DeadLetterFilter } from '../dead-letter.ts'
+import type { Posting } from '../posted-readings.ts'
 import type { Reading } from '../reading.ts'
 import type { Replaying } from '../replay-dead-letters.ts'
 import type { Machine, NewMachine, ReadingsQuery } from './contract.ts'
@@ -13,6 +14,7 @@ import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { metricsRoutes, type MetricsPage } from './routes/metrics.ts'
+import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { replayRoutes } from './routes/replays.ts'
 
@@ -34,12 +36,14 @@ export interface Queries {
 export interface WebOptions {
   readonly queries: Queries
   readonly replays: Replaying<Replay>
+  readonly posting: Posting
   readonly readiness: () => Readiness
   readonly metrics: MetricsPage
   readonly log: Logger
 }
 
-export function createApp({ queries, replays, readiness, metrics, log }: WebOptions): FastifyInstance {
+export function createApp(options: WebOptions): FastifyInstance {
+  const { queries, replays, posting, readiness, metrics, log } = options
   const app = Fastify({
     loggerInstance: log.child({}, { level: 'warn' }),
     bodyLimit: 2 ** 20,
@@ -54,6 +58,7 @@ export function createApp({ queries, replays, readiness, metrics, log }: WebOpti
   healthRoutes(app, readiness)
   machineRoutes(app, queries)
   readingRoutes(app, queries)
+  postedReadingRoutes(app, posting)
   deadLetterRoutes(app, queries)
   replayRoutes(app, queries, replays)
   return app
