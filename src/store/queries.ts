@@ -2,7 +2,15 @@
 import type { DeadLetterFilter } from '../dead-letter.ts'
 import { UnavailableError } from '../errors.ts'
 import { countReplayable, findDeadLetter, listDeadLetters, listReplayable } from './dead-letters.ts'
-import { listMachines, registerMachine, type NewMachine } from './machines.ts'
+import {
+  changeMachine,
+  findMachine,
+  listMachines,
+  registerMachine,
+  removeMachine,
+  type MachineChange,
+  type NewMachine,
+} from './machines.ts'
 import type { Pool } from './pool.ts'
 import { readReadings, type ReadingsQuery } from './read-readings.ts'
 import { failReplays, requestReplays } from './replays.ts'
@@ -13,6 +21,10 @@ export function apiQueries(pool: Pool) {
   return {
     machines: () => listMachines(pool).catch(rethrow),
     registerMachine: (machine: NewMachine) => registerMachine(pool, machine).catch(rethrow),
+    machine: (id: string) => findMachine(pool, id).catch(rethrow),
+    changeMachine: (id: string, change: MachineChange) => changeMachine(pool, id, change).catch(rethrow),
+    removeMachine: (id: string, readings: 'keep' | 'delete') =>
+      removeMachine(pool, id, readings).catch(rethrow),
     deadLetters: (limit: number, filter: DeadLetterFilter, cursor: string | null) =>
       listDeadLetters(pool, limit, filter, cursor).catch(rethrow),
     deadLetter: (id: string) => findDeadLetter(pool, id).catch(rethrow),

@@ -42,6 +42,12 @@ export function noParameters(query: object, known: readonly string[] = []): void
   throw new Problem('invalid_parameter', `${unknown} is no parameter here; ${allowed}.`, unknown)
 }
 
+/** A machine's id in an address; one that no machine can have is a problem, one that none has is not. */
+export function machineIdOf(id: string): string {
+  if (!id.includes('\0') && id.isWellFormed()) return id
+  throw new Problem('invalid_parameter', 'No machine id holds U+0000 or half of a character.', 'id')
+}
+
 export function oneOf<T extends string>(name: string, value: Parameter, allowed: readonly T[]): T {
   const found = allowed.find((one) => one === value)
   if (found !== undefined) return found

@@ -1,5 +1,5 @@
 // Errors of the API: RFC 9457 problem documents with stable codes. docs/http-api.md lists the codes.
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { UnavailableError } from '../errors.ts'
 
 export const problemCodes = {
@@ -32,6 +32,12 @@ export class Problem extends Error {
     this.field = field
     this.further = further
   }
+}
+
+/** For what is refused before a route is looked for. */
+export function badAddress(_error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  const shown = JSON.stringify(request.raw.url?.slice(0, 200))
+  send(reply, new Problem('invalid_parameter', `The address ${shown} is not well percent-encoded UTF-8.`))
 }
 
 export function handleProblems(app: FastifyInstance): void {

@@ -9,9 +9,11 @@ import type { Reading } from '../reading.ts'
 import type { Replaying } from '../replay-dead-letters.ts'
 import type { Machine, NewMachine, ReadingsQuery } from './contract.ts'
 import type { DeadLetter, DeadLetterWithReplays, Replay } from './dead-letter-contract.ts'
-import { handleProblems } from './problems.ts'
+import type { MachineChange } from './machine-contract.ts'
+import { badAddress, handleProblems } from './problems.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
+import { oneMachineRoutes } from './routes/machine.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { metricsRoutes, type MetricsPage } from './routes/metrics.ts'
 import { postedReadingRoutes } from './routes/posted-readings.ts'
@@ -25,6 +27,11 @@ export interface Queries {
   registerMachine(
     machine: Required<{ [K in keyof NewMachine]: NewMachine[K] | null }> & { id: string },
   ): Promise<Machine | null>
+  /** Null when nobody has heard of it; so do the next two. */
+  machine(id: string): Promise<Machine | null>
+  changeMachine(id: string, change: MachineChange): Promise<Machine | null>
+  /** How many readings were deleted. */
+  removeMachine(id: string, readings: 'keep' | 'delete'): Promise<number | null>
   /** Newest first, payloads cut; `cursor`: only what is older than this one. */
   deadLetters(limit: number, filter: DeadLetterFilter, cursor: string | null): Promise<DeadLetter[]>
   /** Whole; null when there is none. */
@@ -48,6 +55,7 @@ export function createApp(options: WebOptions): FastifyInstance {
     loggerInstance: log.child({}, { level: 'warn' }),
     bodyLimit: 2 ** 20,
     requestTimeout: 30_000,
+    frameworkErrors: badAddress,
     forceCloseConnections: true,
     // An id of 128 characters may take twelve bytes each once it is encoded in a URL.
     routerOptions: { maxParamLength: 4_096 },
@@ -57,6 +65,7 @@ export function createApp(options: WebOptions): FastifyInstance {
   metricsRoutes(app, metrics)
   healthRoutes(app, readiness)
   machineRoutes(app, queries)
+  oneMachineRoutes(app, queries)
   readingRoutes(app, queries)
   postedReadingRoutes(app, posting)
   deadLetterRoutes(app, queries)
