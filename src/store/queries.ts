@@ -15,6 +15,7 @@ import type { Pool } from './pool.ts'
 import { readReadings, type ReadingsQuery } from './read-readings.ts'
 import { failReplays, requestReplays } from './replays.ts'
 import { kindOfFailure } from './sqlstate.ts'
+import { readStorage } from './storage.ts'
 
 /** The queries of the API on this pool. Each throws UnavailableError while the database is away. */
 export function apiQueries(pool: Pool) {
@@ -35,6 +36,7 @@ export function apiQueries(pool: Pool) {
     requestReplays: (ids: readonly string[], payload: Uint8Array | null, by: string | null) =>
       requestReplays(pool, ids, payload, by).catch(rethrow),
     failReplays: (ids: readonly string[], reason: string) => failReplays(pool, ids, reason).catch(rethrow),
+    storage: () => readStorage(pool).catch(rethrow),
     async *readings(query: ReadingsQuery) {
       try {
         yield* readReadings(pool, query)

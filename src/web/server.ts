@@ -7,6 +7,7 @@ import type { DeadLetterFilter } from '../dead-letter.ts'
 import type { Posting } from '../posted-readings.ts'
 import type { Reading } from '../reading.ts'
 import type { Replaying } from '../replay-dead-letters.ts'
+import type { StorageReport } from '../storage-report.ts'
 import type { Machine, NewMachine, ReadingsQuery } from './contract.ts'
 import type { DeadLetter, DeadLetterWithReplays, Replay } from './dead-letter-contract.ts'
 import type { MachineChange } from './machine-contract.ts'
@@ -19,6 +20,7 @@ import { metricsRoutes, type MetricsPage } from './routes/metrics.ts'
 import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { replayRoutes } from './routes/replays.ts'
+import { storageRoutes } from './routes/storage.ts'
 
 /** What the API asks of the store. Each throws UnavailableError while the store is away. */
 export interface Queries {
@@ -44,13 +46,14 @@ export interface WebOptions {
   readonly queries: Queries
   readonly replays: Replaying<Replay>
   readonly posting: Posting
+  readonly storage: () => Promise<StorageReport>
   readonly readiness: () => Readiness
   readonly metrics: MetricsPage
   readonly log: Logger
 }
 
 export function createApp(options: WebOptions): FastifyInstance {
-  const { queries, replays, posting, readiness, metrics, log } = options
+  const { queries, replays, posting, storage, readiness, metrics, log } = options
   const app = Fastify({
     loggerInstance: log.child({}, { level: 'warn' }),
     bodyLimit: 2 ** 20,
@@ -68,6 +71,7 @@ export function createApp(options: WebOptions): FastifyInstance {
   oneMachineRoutes(app, queries)
   readingRoutes(app, queries)
   postedReadingRoutes(app, posting)
+  storageRoutes(app, storage)
   deadLetterRoutes(app, queries)
   replayRoutes(app, queries, replays)
   return app
