@@ -45,6 +45,12 @@ export const configSchema = Type.Object({
     url: url('DATABASE_URL', 'postgres|postgresql', 'TimescaleDB server; absent: embedded'),
     port: port('DATABASE_PORT', 5432, 'port of the embedded database; 0 takes any free one'),
     poolSize: count('DATABASE_POOL_SIZE', 8, 100, 'connections for the API and jobs'),
+    diskBytes: Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })], {
+      default: null,
+      env: 'DATABASE_DISK_BYTES',
+      description:
+        'bytes the database may take, for the forecast of /api/v1/storage; absent: not known of a server',
+    }),
     statementTimeoutMs: count('STATEMENT_TIMEOUT_MS', 30_000, 600_000, 'longest a statement may run'),
   }),
   ingest: Type.Object({

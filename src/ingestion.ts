@@ -5,6 +5,7 @@ import type { NatsConnection } from './broker/connect.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
 import { declareStream } from './broker/stream.ts'
 import type { Config } from './config.ts'
+import type { DecodeLimits } from './decode/decode-message.ts'
 import { messageDecoder } from './decode/message-decoder.ts'
 import { runPipeline } from './ingest/pipeline.ts'
 import { waitFor, type WaitOptions } from './lifecycle.ts'
@@ -55,6 +56,17 @@ export function unansweredAtMost({
   return (batchesInFlight + 1) * batchMessages + 2 * prefetchMessages
 }
 
+/** What a reading is held against. */
+export function decodeLimits({ limits, retention }: Config): DecodeLimits {
+  return {
+    maxPayloadBytes: limits.payloadBytes,
+    maxReadings: limits.readings,
+    maxFutureMs: limits.futureMs,
+    maxAgeMs: retention.rawDays === 0 ? null : retention.rawDays * DAY_MS,
+    maxRejections: limits.deadLettersPerMessage,
+  }
+}
+
 /** Waits until stream and consumer are there, and watches over the consumer from then on. */
 export async function openStream(
   config: Config,
@@ -80,7 +92,7 @@ export async function openStream(
  */
 export function runIngestion(options: IngestionOptions): Promise<void> {
   const { config, nats, store, observer, onMistake, stream: declare, signal } = options
-  const { ingest, limits, retention } = config
+  const { ingest, limits } = config
   const { stream, consumer, ackWaitMs } = streamSettings(config)
   const prefetch = {
     messages: ingest.prefetchMessages,
@@ -96,13 +108,7 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
     {
       source: deliveriesOf(nats, { stream, consumer, prefetch, workingEveryMs, declare }),
       sink: sinkWithReplays({ pool, ready, sink, onMistake }),
-      decode: messageDecoder({
-        maxPayloadBytes: limits.payloadBytes,
-        maxReadings: limits.readings,
-        maxFutureMs: limits.futureMs,
-        maxAgeMs: retention.rawDays === 0 ? null : retention.rawDays * DAY_MS,
-        maxRejections: limits.deadLettersPerMessage,
-      }),
+      decode: messageDecoder(decodeLimits(config)),
       limits: {
         messages: ingest.batchMessages,
         readings: ingest.batchReadings,

@@ -8,14 +8,17 @@ import type { ReadConfig } from './config.ts'
 import { startServers } from './embedded/start.ts'
 import { sentenceOf, UsageError } from './errors.ts'
 import { mistakeLog } from './ingest/mistake-log.ts'
+import { freeBytesFor } from './free-space.ts'
 import { progressLog } from './ingest/progress-log.ts'
 import { openStream, runIngestion } from './ingestion.ts'
 import { waitFor, type Lifecycle } from './lifecycle.ts'
 import type { Log } from './log.ts'
 import { openMetrics } from './metrics.ts'
 import { observers } from './observation.ts'
+import { postingTo } from './posting.ts'
 import { watchReadiness } from './readiness.ts'
 import { replaying } from './replay-dead-letters.ts'
+import { storageReports } from './storage-report.ts'
 import { hourly, keepDeadLettersFor } from './store/dead-letter-retention.ts'
 import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
@@ -101,7 +104,14 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   life.onStop('the retention of dead letters', () => removing)
   const queries = apiQueries(store.api)
   const replays = replaying(queries, publisherOn(nats))
-  const app = createApp({ queries, replays, readiness, metrics, log })
+  const posting = postingTo(config, nats)
+  const storage = storageReports({
+    facts: queries.storage,
+    broker,
+    freeBytes: freeBytesFor(config),
+    retentionDays: config.retention.rawDays,
+  })
+  const app = createApp({ queries, replays, posting, storage, readiness, metrics, log })
   life.onStop('the HTTP server', () => app.close())
   const tries = explicit.has('http.port') ? 0 : PORT_TRIES
   const http = await listen(app, config.http.host, config.http.port, tries)

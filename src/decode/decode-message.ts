@@ -46,7 +46,7 @@ export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: De
   try {
     value = JSON.parse(text)
   } catch (error) {
-    return refuseAll('not_json', whyNotJson(text, error as Error), data)
+    return refuseAll('not_json', whyNotJson(text, error as Error, 'message'), data)
   }
   const window = timeWindow(receivedAtMs, limits)
   if (!Array.isArray(value)) {
@@ -63,7 +63,10 @@ export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: De
   return decodeArray(value, text, window, limits.maxRejections)
 }
 
-export function timeWindow(receivedAtMs: number, limits: DecodeLimits): TimeWindow {
+export function timeWindow(
+  receivedAtMs: number,
+  limits: Pick<DecodeLimits, 'maxFutureMs' | 'maxAgeMs'>,
+): TimeWindow {
   return {
     receivedAtMs,
     latestMs: receivedAtMs + limits.maxFutureMs,
@@ -98,13 +101,13 @@ function decodeArray(
   return { readings, rejections }
 }
 
-/** The parser quotes the message as it is, control characters and all. */
-function whyNotJson(text: string, error: Error): string {
-  if (text === '') return 'the message is empty'
+/** `what` the text is, in one word. The parser quotes it as it is, control characters and all. */
+export function whyNotJson(text: string, error: Error, what: string): string {
+  if (text === '') return `the ${what} is empty`
   if (text.startsWith('\ufeff')) {
-    return 'the message starts with a byte order mark (U+FEFF), which JSON does not allow (RFC 8259)'
+    return `the ${what} starts with a byte order mark (U+FEFF), which JSON does not allow (RFC 8259)`
   }
-  return `the message is not JSON: ${printable(error.message, MAX_PARSER_WORDS)}`
+  return `the ${what} is not JSON: ${printable(error.message, MAX_PARSER_WORDS)}`
 }
 
 function refuseAll(code: RejectionCode, reason: string, payload: Uint8Array): Decoded {

@@ -1,21 +1,32 @@
-// Which machines are known to be in the table, so that the hot path asks about each of them once.
+// Which machines are known to be in the table, so that the hot path asks about each of them once a minute.
+//
+// Invariant: what is remembered is younger than `FORGET_AFTER_MS`, so that a machine that was deleted and goes on
+// sending is in the table again soon, whichever monitor hears it.
 import type { DecodedMessage } from '../pipeline-types.ts'
 import type { Connection } from './pool.ts'
 
 /** Ids remembered at most; past it all are forgotten and asked about once more. */
 const LIMIT = 100_000
+const FORGET_AFTER_MS = 60_000
 
 export interface HeardMachines {
-  /** The messages' machines that are not known yet, sorted: every writer locks them in the same order. */
+  /** The messages' machines that are not known, sorted: every writer locks them in the same order. */
   unheard(messages: readonly DecodedMessage[]): string[]
   /** To be called once they are committed. */
   remember(ids: readonly string[]): void
 }
 
-export function heardMachines(): HeardMachines {
+/** `now`: milliseconds, monotonic. */
+export function heardMachines(now: () => number = () => performance.now()): HeardMachines {
   const heard = new Set<string>()
+  let emptyAtMs = now()
+  const forget = () => {
+    heard.clear()
+    emptyAtMs = now()
+  }
   return {
     unheard(messages) {
+      if (now() - emptyAtMs > FORGET_AFTER_MS) forget()
       const found = new Set<string>()
       for (const { readings } of messages) {
         for (const { reading } of readings) if (!heard.has(reading.machine_id)) found.add(reading.machine_id)
@@ -23,7 +34,7 @@ export function heardMachines(): HeardMachines {
       return [...found].sort()
     },
     remember(ids) {
-      if (heard.size + ids.length > LIMIT) heard.clear()
+      if (heard.size + ids.length > LIMIT) forget()
       for (const id of ids) heard.add(id)
     },
   }

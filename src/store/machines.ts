@@ -1,5 +1,6 @@
 // The machines: registered by people, or merely heard.
-import type { Pool } from './pool.ts'
+import { deleteReadings } from './delete-readings.ts'
+import { inTransaction, type Pool } from './pool.ts'
 
 export interface Machine {
   readonly id: string
@@ -49,4 +50,56 @@ export async function registerMachine(pool: Pool, machine: NewMachine): Promise<
     ],
   )
   return rows[0] ?? null
+}
+
+/** Null when nobody has heard of it. */
+export async function findMachine(pool: Pool, id: string): Promise<Machine | null> {
+  const { rows } = await pool.query<Machine>(`SELECT ${columns} FROM machines WHERE id = $1`, [id])
+  return rows[0] ?? null
+}
+
+/** What people say about a machine. */
+export type MachineChange = Partial<Omit<NewMachine, 'id'>>
+
+const changeable = ['name', 'location', 'controller_type', 'max_spindle_speed_rpm', 'axis_count'] as const
+
+/** Sets what `change` names, and registers a machine that was merely heard; null when nobody has heard of it. */
+export async function changeMachine(pool: Pool, id: string, change: MachineChange): Promise<Machine | null> {
+  const named = changeable.filter((name) => change[name] !== undefined)
+  const set = named.map((name, i) => `${name} = $${i + 2}, `).join('')
+  const { rows } = await pool.query<Machine>(
+    `UPDATE machines SET ${set} registered = true, last_updated = now() WHERE id = $1 RETURNING ${columns}`,
+    [id, ...named.map((name) => change[name])],
+  )
+  return rows[0] ?? null
+}
+
+/**
+ * Deletes what people said about a machine, and its readings where `readings` says so. Resolves to how many readings
+ * were deleted; null: nobody has heard of it.
+ *
+ * Its own row goes last, so that a removal cut off in the middle can be asked for again. While readings of it are
+ * stored it stays listed as merely heard.
+ */
+export async function removeMachine(
+  pool: Pool,
+  id: string,
+  readings: 'keep' | 'delete',
+): Promise<number | null> {
+  if ((await findMachine(pool, id)) === null) return null
+  const deleted = readings === 'delete' ? await deleteReadings(pool, id) : 0
+  await inTransaction(pool, async (connection) => {
+    // Locks the row: a writer that hears the machine now puts it in again afterwards.
+    await connection.query(
+      `UPDATE machines SET registered = false, last_updated = now(),
+         ${changeable.map((name) => `${name} = NULL`).join(', ')}
+       WHERE id = $1`,
+      [id],
+    )
+    await connection.query(
+      'DELETE FROM machines WHERE id = $1 AND NOT EXISTS (SELECT FROM sensor_data WHERE machine_id = $1)',
+      [id],
+    )
+  })
+  return deleted
 }

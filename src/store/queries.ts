@@ -2,17 +2,30 @@
 import type { DeadLetterFilter } from '../dead-letter.ts'
 import { UnavailableError } from '../errors.ts'
 import { countReplayable, findDeadLetter, listDeadLetters, listReplayable } from './dead-letters.ts'
-import { listMachines, registerMachine, type NewMachine } from './machines.ts'
+import {
+  changeMachine,
+  findMachine,
+  listMachines,
+  registerMachine,
+  removeMachine,
+  type MachineChange,
+  type NewMachine,
+} from './machines.ts'
 import type { Pool } from './pool.ts'
 import { readReadings, type ReadingsQuery } from './read-readings.ts'
 import { failReplays, requestReplays } from './replays.ts'
 import { kindOfFailure } from './sqlstate.ts'
+import { readStorage } from './storage.ts'
 
 /** The queries of the API on this pool. Each throws UnavailableError while the database is away. */
 export function apiQueries(pool: Pool) {
   return {
     machines: () => listMachines(pool).catch(rethrow),
     registerMachine: (machine: NewMachine) => registerMachine(pool, machine).catch(rethrow),
+    machine: (id: string) => findMachine(pool, id).catch(rethrow),
+    changeMachine: (id: string, change: MachineChange) => changeMachine(pool, id, change).catch(rethrow),
+    removeMachine: (id: string, readings: 'keep' | 'delete') =>
+      removeMachine(pool, id, readings).catch(rethrow),
     deadLetters: (limit: number, filter: DeadLetterFilter, cursor: string | null) =>
       listDeadLetters(pool, limit, filter, cursor).catch(rethrow),
     deadLetter: (id: string) => findDeadLetter(pool, id).catch(rethrow),
@@ -23,6 +36,7 @@ export function apiQueries(pool: Pool) {
     requestReplays: (ids: readonly string[], payload: Uint8Array | null, by: string | null) =>
       requestReplays(pool, ids, payload, by).catch(rethrow),
     failReplays: (ids: readonly string[], reason: string) => failReplays(pool, ids, reason).catch(rethrow),
+    storage: () => readStorage(pool).catch(rethrow),
     async *readings(query: ReadingsQuery) {
       try {
         yield* readReadings(pool, query)

@@ -19,7 +19,8 @@ export const machineSchema = Type.Object({
 })
 export type Machine = Static<typeof machineSchema>
 
-export const shortText = Type.String({ maxLength: 200, pattern: '^[^\\u0000]*$' })
+/** No U+0000 and no half of a character: the database keeps neither. */
+export const shortText = Type.String({ maxLength: 200, pattern: '^[^\\u0000\\ud800-\\udfff]*$' })
 export const newMachineSchema = Type.Object(
   {
     id: Type.Optional(

@@ -28,10 +28,24 @@ export function idOf(name: string, value: Parameter): string {
   throw wrong(name, value, 'an id as the list gives it')
 }
 
-export function textOf(name: string, value: Parameter): string {
-  const isText = typeof value === 'string' && value !== '' && value.length <= 1_000
+export function textOf(name: string, value: Parameter, most = 1_000): string {
+  const isText = typeof value === 'string' && value !== '' && value.length <= most
   if (isText && !value.includes('\0') && value.isWellFormed()) return value
-  throw wrong(name, value, 'one text of 1 to 1000 characters without U+0000')
+  throw wrong(name, value, `one text of 1 to ${most} characters without U+0000`)
+}
+
+/** The query of an address that takes no parameters, or only `known` ones. */
+export function noParameters(query: object, known: readonly string[] = []): void {
+  const unknown = Object.keys(query).find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  const allowed = known.length === 0 ? 'this address takes none' : `${known.join(', ')} are known`
+  throw new Problem('invalid_parameter', `${unknown} is no parameter here; ${allowed}.`, unknown)
+}
+
+/** A machine's id in an address; one that no machine can have is a problem, one that none has is not. */
+export function machineIdOf(id: string): string {
+  if (!id.includes('\0') && id.isWellFormed()) return id
+  throw new Problem('invalid_parameter', 'No machine id holds U+0000 or half of a character.', 'id')
 }
 
 export function oneOf<T extends string>(name: string, value: Parameter, allowed: readonly T[]): T {

@@ -1,5 +1,5 @@
 // Errors of the API: RFC 9457 problem documents with stable codes. docs/http-api.md lists the codes.
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { UnavailableError } from '../errors.ts'
 
 export const problemCodes = {
@@ -9,7 +9,9 @@ export const problemCodes = {
   machine_exists: { status: 409, title: 'A machine with this id is registered already' },
   too_large: { status: 413, title: 'The request is too large' },
   unsupported_media_type: { status: 415, title: 'The request is not JSON' },
+  nothing_accepted: { status: 422, title: 'Not one reading was accepted' },
   internal: { status: 500, title: 'The monitor made a mistake; its log says more' },
+  busy: { status: 503, title: 'Too much is asked at once; the same request may succeed in a moment' },
   unavailable: { status: 503, title: 'A server the monitor depends on does not answer' },
 } as const
 
@@ -21,12 +23,21 @@ export class Problem extends Error {
   readonly code: ProblemCode
   /** The parameter or field it is about. */
   readonly field: string | undefined
+  /** Further members of the document (RFC 9457, section 3.2). */
+  readonly further: object
 
-  constructor(code: ProblemCode, detail: string, field?: string) {
+  constructor(code: ProblemCode, detail: string, field?: string, further: object = {}) {
     super(detail)
     this.code = code
     this.field = field
+    this.further = further
   }
+}
+
+/** For what is refused before a route is looked for. */
+export function badAddress(_error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  const shown = JSON.stringify(request.raw.url?.slice(0, 200))
+  send(reply, new Problem('invalid_parameter', `The address ${shown} is not well percent-encoded UTF-8.`))
 }
 
 export function handleProblems(app: FastifyInstance): void {
@@ -40,13 +51,14 @@ export function handleProblems(app: FastifyInstance): void {
     )
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = problemOf(error)
+    const problem = problemOf(error, request.routeOptions.bodyLimit)
     if (problem.code === 'internal') request.log.error(error)
     send(reply, problem)
   })
 }
 
-function problemOf(error: FastifyError | Problem | UnavailableError): Problem {
+/** `bodyLimit`: bytes that the body of the request may have. */
+function problemOf(error: FastifyError | Problem | UnavailableError, bodyLimit: number | undefined): Problem {
   if (error instanceof Problem) return error
   if (error instanceof UnavailableError) return new Problem('unavailable', error.message)
   if ('validation' in error && error.validation) {
@@ -62,7 +74,8 @@ function problemOf(error: FastifyError | Problem | UnavailableError): Problem {
     return new Problem('invalid_parameter', `${error.message}.`, field)
   }
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500
-  if (status === 413) return new Problem('too_large', error.message)
+  if (status === 413)
+    return new Problem('too_large', `The body is larger than ${bodyLimit} bytes, which is the limit here.`)
   if (status === 415)
     return new Problem('unsupported_media_type', 'Send JSON, with content-type: application/json.')
   if (status >= 400 && status < 500) return new Problem('invalid_parameter', error.message)
@@ -81,5 +94,6 @@ function send(reply: FastifyReply, problem: Problem): void {
       code: problem.code,
       detail: problem.message,
       ...(problem.field === undefined ? {} : { field: problem.field }),
+      ...problem.further,
     })
 }

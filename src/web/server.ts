@@ -4,17 +4,23 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Logger } from 'pino'
 import type { DeadLetterFilter } from '../dead-letter.ts'
+import type { Posting } from '../posted-readings.ts'
 import type { Reading } from '../reading.ts'
 import type { Replaying } from '../replay-dead-letters.ts'
+import type { StorageReport } from '../storage-report.ts'
 import type { Machine, NewMachine, ReadingsQuery } from './contract.ts'
 import type { DeadLetter, DeadLetterWithReplays, Replay } from './dead-letter-contract.ts'
-import { handleProblems } from './problems.ts'
+import type { MachineChange } from './machine-contract.ts'
+import { badAddress, handleProblems } from './problems.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
+import { oneMachineRoutes } from './routes/machine.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { metricsRoutes, type MetricsPage } from './routes/metrics.ts'
+import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { replayRoutes } from './routes/replays.ts'
+import { storageRoutes } from './routes/storage.ts'
 
 /** What the API asks of the store. Each throws UnavailableError while the store is away. */
 export interface Queries {
@@ -23,6 +29,11 @@ export interface Queries {
   registerMachine(
     machine: Required<{ [K in keyof NewMachine]: NewMachine[K] | null }> & { id: string },
   ): Promise<Machine | null>
+  /** Null when nobody has heard of it; so do the next two. */
+  machine(id: string): Promise<Machine | null>
+  changeMachine(id: string, change: MachineChange): Promise<Machine | null>
+  /** How many readings were deleted. */
+  removeMachine(id: string, readings: 'keep' | 'delete'): Promise<number | null>
   /** Newest first, payloads cut; `cursor`: only what is older than this one. */
   deadLetters(limit: number, filter: DeadLetterFilter, cursor: string | null): Promise<DeadLetter[]>
   /** Whole; null when there is none. */
@@ -34,16 +45,20 @@ export interface Queries {
 export interface WebOptions {
   readonly queries: Queries
   readonly replays: Replaying<Replay>
+  readonly posting: Posting
+  readonly storage: () => Promise<StorageReport>
   readonly readiness: () => Readiness
   readonly metrics: MetricsPage
   readonly log: Logger
 }
 
-export function createApp({ queries, replays, readiness, metrics, log }: WebOptions): FastifyInstance {
+export function createApp(options: WebOptions): FastifyInstance {
+  const { queries, replays, posting, storage, readiness, metrics, log } = options
   const app = Fastify({
     loggerInstance: log.child({}, { level: 'warn' }),
     bodyLimit: 2 ** 20,
     requestTimeout: 30_000,
+    frameworkErrors: badAddress,
     forceCloseConnections: true,
     // An id of 128 characters may take twelve bytes each once it is encoded in a URL.
     routerOptions: { maxParamLength: 4_096 },
@@ -53,7 +68,10 @@ export function createApp({ queries, replays, readiness, metrics, log }: WebOpti
   metricsRoutes(app, metrics)
   healthRoutes(app, readiness)
   machineRoutes(app, queries)
+  oneMachineRoutes(app, queries)
   readingRoutes(app, queries)
+  postedReadingRoutes(app, posting)
+  storageRoutes(app, storage)
   deadLetterRoutes(app, queries)
   replayRoutes(app, queries, replays)
   return app

@@ -6,6 +6,7 @@
  * one statement a turn, because the engine serves nobody meanwhile. A refused statement is logged and never fatal.
  */
 import { StatementError } from './engine.ts'
+import { recordOfRun } from './policy-record.ts'
 
 /** A checkpoint is due after this much write-ahead log. */
 const CHECKPOINT_BYTES = 16 * 1024 * 1024
@@ -26,6 +27,12 @@ const POLICIES_EVERY_MS = 10_000
 
 /** The policies that are run here, in the order in which they are run when several are due. */
 const POLICIES = ['policy_refresh_continuous_aggregate', 'policy_compression', 'policy_retention']
+
+/** As timescaledb_information.jobs has it. */
+interface Policy {
+  readonly job: string
+  readonly everyMs: number
+}
 
 export interface UpkeepOptions {
   /** Runs SQL now; the engine is free whenever this is called. */
@@ -92,7 +99,7 @@ export class Upkeep {
     const work: (() => void)[] = []
     if (this.#unitSince.checkpoint && now - this.#checkpointedMs > CHECKPOINT_LATEST_MS)
       work.push(() => this.#checkpoint())
-    for (const job of this.#duePolicies(now)) work.push(() => this.#attempt(`CALL run_job(${job})`))
+    for (const policy of this.#duePolicies(now)) work.push(() => this.#run(policy))
     if (this.#unitSince.vacuum && now - this.#vacuumedMs > VACUUM_EVERY_MS) {
       this.#vacuumedMs = now
       this.#unitSince.vacuum = false
@@ -135,7 +142,14 @@ export class Upkeep {
     return Number(this.#options.query("SELECT pg_current_wal_insert_lsn() - '0/0'")[0]?.[0] ?? 0)
   }
 
-  #duePolicies(now: number): string[] {
+  #run({ job, everyMs }: Policy): void {
+    const startedMs = this.#options.now()
+    const failure = this.#attempt(`CALL run_job(${job})`)
+    const elapsedMs = this.#options.now() - startedMs
+    this.#attempt(recordOfRun({ job, elapsedMs, everyMs, failure }))
+  }
+
+  #duePolicies(now: number): Policy[] {
     if (now - this.#policiesSeenMs < POLICIES_EVERY_MS) return []
     this.#policiesSeenMs = now
     const names = POLICIES.map((name) => `'${name}'`).join(', ')
@@ -145,12 +159,13 @@ export class Upkeep {
         WHERE scheduled AND proc_name IN (${names})
         ORDER BY array_position(ARRAY[${names}], proc_name::text), job_id`,
     )
-    const due: string[] = []
+    const due: Policy[] = []
     for (const [job, intervalMs] of jobs) {
       if (job === null || job === undefined) continue
+      const everyMs = Number(intervalMs)
       const at = this.#due.get(job) ?? now + FIRST_RUN_MS
-      if (at <= now) due.push(job)
-      this.#due.set(job, at <= now ? now + Number(intervalMs) : at)
+      if (at <= now) due.push({ job, everyMs })
+      this.#due.set(job, at <= now ? now + everyMs : at)
     }
     return due
   }
@@ -171,21 +186,24 @@ export class Upkeep {
     return tables.flatMap(([table]) => (table === null || table === undefined ? [] : [table]))
   }
 
-  /** Runs a statement; what the database says against it is logged. */
-  #attempt(sql: string): void {
+  /** Runs a statement; what the database says against it is logged, and returned. */
+  #attempt(sql: string): string | null {
     const startedMs = this.#options.now()
+    let failure: string | null = null
     try {
       this.#options.query(sql)
     } catch (error) {
-      this.#warn(sql, error)
+      failure = this.#warn(sql, error)
     }
     const elapsedMs = Math.round(this.#options.now() - startedMs)
     if (elapsedMs > 1_000) this.#options.log('info', `${sql} took ${elapsedMs} ms.`)
+    return failure
   }
 
   /** Anything but the database's own words means that the engine has failed. */
-  #warn(what: string, error: unknown): void {
+  #warn(what: string, error: unknown): string {
     if (!(error instanceof StatementError)) throw error
     this.#options.log('warn', `Upkeep (${what}): ${error.message}`)
+    return error.message
   }
 }

@@ -201,6 +201,11 @@ test('policies run when they are due, not before, and again after their interval
   clock.ms += 31 * 60_000
   runDue()
   assert.equal(count(), 2)
+  const record = engine.query(
+    `SELECT last_run_status, total_runs, total_failures, last_successful_finish > now() - INTERVAL '1 minute', next_start > now() + INTERVAL '59 minutes'
+     FROM timescaledb_information.job_stats WHERE hypertable_name = 'old'`,
+  )
+  assert.deepEqual(record, [['Success', '2', '0', 't', 't']])
   assert.deepEqual(logged, [])
 })
 
@@ -252,6 +257,20 @@ test('an upkeep that the database refuses is logged and ends nothing', () => {
   clock.ms += 60_000
   runDue()
   assert.match(logged.join(), /run_job/)
+  const errors = () =>
+    engine.query(
+      `SELECT s.last_run_status, s.last_successful_finish, s.total_failures, count(*), min(e.err_message)
+       FROM timescaledb_information.job_stats s JOIN timescaledb_information.job_errors e USING (job_id)
+       WHERE s.hypertable_name = 'broken' GROUP BY 1, 2, 3`,
+    )
+  const [first] = errors()
+  assert.deepEqual(first?.slice(0, 4), ['Failed', '-infinity', '1', '1'])
+  assert.match(first?.[4] ?? '', /drop_after/)
+  for (let day = 0; day < 12; day++) {
+    clock.ms += 25 * 3_600_000
+    runDue()
+  }
+  assert.deepEqual(errors()[0]?.slice(0, 4), ['Failed', '-infinity', '13', '10'])
   assert.equal(number('SELECT 1'), 1)
   assert.equal(existsSync(folder), true)
 })
