@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { quantile } from './figures.ts'
 import { peakMiB } from './processes.ts'
-import { emptyTable, heapFlags } from './run-case.ts'
+import { emptyTable } from './run-case.ts'
 import type { Servers } from './servers.ts'
 import { deleteStream, fillStream, untilSettled } from './stream.ts'
 
@@ -34,7 +34,7 @@ export async function monitorUnderLoad(
   await emptyTable(servers)
   say('the monitor works on it')
   const startMs = performance.now()
-  const child = spawn(process.execPath, [...heapFlags, PROGRAM, 'serve'], {
+  const child = spawn(process.execPath, [PROGRAM, 'serve'], {
     env: {
       ...process.env,
       NATS_URL: servers.natsUrl,

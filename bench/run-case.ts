@@ -1,4 +1,5 @@
 // Runs one case: the streams filled, the table emptied, the worker warm; then the clock and the books.
+import heapFlags from '../bin/heap-flags.json' with { type: 'json' }
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -28,9 +29,6 @@ export interface Result {
 }
 
 const SHARE_TO_WARM_UP = 0.2
-/** As npm's start has them. */
-export const heapFlags = ['--max-semi-space-size=32', '--heap-growing-percent=30']
-
 export async function runCase(
   servers: Servers,
   { task, each, share }: Case,
