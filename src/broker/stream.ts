@@ -29,6 +29,8 @@ export interface StreamSettings {
 
 const STREAM_NOT_FOUND = 10_059
 const CONSUMER_NOT_FOUND = 10_014
+/** The server's storage, or what its account may use of it, is smaller than the stream may grow. */
+const NO_STORAGE: readonly number[] = [10_047, 10_002]
 const NANOS_PER_MS = 1_000_000
 
 /** The stream's settings. Work queue: what is answered leaves the stream, so that it is full only of work. */
@@ -65,7 +67,7 @@ export async function declareStream(
   const manager = await jetStream(connection)
   const stream = await declare(
     () => manager.streams.info(settings.stream),
-    () => manager.streams.add(streamConfig(settings)),
+    () => addStream(manager, settings),
     STREAM_NOT_FOUND,
   )
   const subject = `${settings.stream}.>`
@@ -123,6 +125,31 @@ async function jetStream(connection: NatsConnection): Promise<JetStreamManager> 
     }
     throw error
   }
+}
+
+/** Room is reserved for all that the stream may hold: too much is no failure of the moment. */
+async function addStream(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
+  try {
+    await manager.streams.add(streamConfig(settings))
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError) || !NO_STORAGE.includes(error.code)) throw error
+    const free = await freeStorage(manager)
+    const left = free === null ? '' : ` ${free} bytes are free.`
+    throw new UsageError(
+      `The NATS server has no room for the stream ${settings.stream} of ${settings.maxBytes} bytes (${error.message}).${left} ` +
+        `Lower STREAM_MAX_BYTES, or give the server more: free disk, or raise "max_file_store" in its configuration, ` +
+        `which by default is three quarters of what the disk has free when the server starts.`,
+      { cause: error },
+    )
+  }
+}
+
+/** What the account may still use; null where it has no limit of its own: of the server's the server says nothing. */
+async function freeStorage(manager: JetStreamManager): Promise<number | null> {
+  const account = await manager.getAccountInfo().catch(() => null)
+  if (account === null || account.limits.max_storage < 0) return null
+  const used = Math.max(account.storage, account.reserved_storage ?? 0)
+  return Math.max(0, account.limits.max_storage - used)
 }
 
 /** Two monitors may start at once: the loser of the race finds what the winner made. */

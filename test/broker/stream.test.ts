@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { AckPolicy, jetstreamManager, RetentionPolicy } from '@nats-io/jetstream'
 import { connectToNats, type NatsConnection } from '../../src/broker/connect.ts'
 import { deliveriesOf } from '../../src/broker/deliveries.ts'
 import { publisherOn } from '../../src/broker/publisher.ts'
 import { declareStream, readBacklog } from '../../src/broker/stream.ts'
-import { withNats } from '../support/nats.ts'
+import { UsageError } from '../../src/errors.ts'
+import { until } from '../support/monitor.ts'
+import { natsBinary, withNats } from '../support/nats.ts'
+import { freePort } from '../support/ports.ts'
 
 const settings = {
   stream: 'CNC_DATA',
@@ -68,6 +76,56 @@ test('a stream without the subject, or a consumer without explicit acks, ends th
       /not a pull consumer with explicit acks.*CONSUMER_NAME/,
     )
   }))
+
+/** A nats-server that has this much room for streams. */
+async function withRoom(settings: string, run: (connection: NatsConnection) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'cnc-monitor-test-'))
+  const port = await freePort()
+  const config = join(folder, 'nats.conf')
+  await writeFile(
+    config,
+    `host: 127.0.0.1, port: ${port}\n${settings.replaceAll('FOLDER', JSON.stringify(folder))}\n`,
+  )
+  const server = spawn(await natsBinary(), ['--config', config], { stdio: 'ignore' })
+  const exited = once(server, 'exit')
+  try {
+    const url = `nats://127.0.0.1:${port}`
+    let connection: NatsConnection | null = null
+    await until('the server answers', async () => {
+      connection = await connectToNats({ url, name: 'test' }).catch(() => null)
+      return connection !== null
+    })
+    const open = connection ?? assert.fail()
+    await run(open).finally(() => (open as NatsConnection).close())
+  } finally {
+    server.kill('SIGKILL')
+    await exited
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+test('a stream that is larger than the storage ends the start with a sentence that says what to lower', async () => {
+  const large = { ...settings, maxBytes: 10 * 2 ** 20 }
+  const declare = (connection: NatsConnection) => declareStream(connection, large, unexpected)
+  await withRoom('jetstream { store_dir: FOLDER, max_file_store: 1MB }', async (connection) => {
+    await assert.rejects(declare(connection), (error) => {
+      assert.ok(error instanceof UsageError)
+      assert.match(
+        error.message,
+        /CNC_DATA of 10485760 bytes \(insufficient storage.*\)\. Lower STREAM_MAX_BYTES/,
+      )
+      return true
+    })
+    await declareStream(connection, { ...settings, maxBytes: 2 ** 19 }, unexpected)
+  })
+  const account = '{ jetstream: { max_file: 4MB }, users: [{ user: u, password: p }] }'
+  await withRoom(
+    `jetstream { store_dir: FOLDER, max_file_store: 100MB }\naccounts { A: ${account} }\nno_auth_user: u`,
+    async (connection) => {
+      await assert.rejects(declare(connection), /4194304 bytes are free\. Lower STREAM_MAX_BYTES/)
+    },
+  )
+})
 
 test('what is taken and given back comes again; what is acked leaves the stream', () =>
   withConnection(async (connection) => {
