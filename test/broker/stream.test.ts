@@ -90,13 +90,17 @@ async function withRoom(settings: string, run: (connection: NatsConnection) => P
   const exited = once(server, 'exit')
   try {
     const url = `nats://127.0.0.1:${port}`
-    let connection: NatsConnection | null = null
-    await until('the server answers', async () => {
-      connection = await connectToNats({ url, name: 'test' }).catch(() => null)
-      return connection !== null
-    })
-    const open = connection ?? assert.fail()
-    await run(open).finally(() => (open as NatsConnection).close())
+    const connections: NatsConnection[] = []
+    try {
+      await until('the server answers', async () => {
+        const tried = await connectToNats({ url, name: 'test' }).catch(() => null)
+        if (tried !== null) connections.push(tried)
+        return tried !== null
+      })
+      await run(connections[0] ?? assert.fail())
+    } finally {
+      await connections[0]?.close()
+    }
   } finally {
     server.kill('SIGKILL')
     await exited
