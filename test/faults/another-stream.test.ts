@@ -85,6 +85,12 @@ async function whileItHoldsALoad(world: World, change: () => Promise<void>): Pro
   }
 }
 
+const stateOf = (nats: TestNats) =>
+  withConnection(nats.url, async (connection) => {
+    const manager = await jetstreamManager(connection)
+    return (await manager.streams.info('CNC_DATA')).state
+  })
+
 suite('another stream', { concurrency: 2 }, () => {
   test('a stream restored from an older state, its consumer beyond its end: said, mended, nothing lost or doubled', (t) =>
     anotherStream(t, 1, async (world) => {
@@ -97,13 +103,19 @@ suite('another stream', { concurrency: 2 }, () => {
       await load.stop()
       // What is lost with the disk is nobody's any more; all the rest is stored.
       await untilEmpty(nats.url)
+      const { last_seq: position } = await stateOf(nats)
       const said = () => monitor.log.split('It is made anew').length
       const before = said()
       await nats.kill('SIGTERM')
       copy.restore('messages')
       await nats.restart()
       if (rounds.random.next() < 0.5) await startLoad()
-      await until('the monitor says so', () => said() > before)
+      // On a busy machine the server may not have kept the latest answers: it delivers those sequences again, and when
+      // the stream has grown past them before the monitor looks, nothing was passed over.
+      await until(
+        'the monitor says so, or nothing was passed over',
+        async () => said() > before || ((await stateOf(nats).catch(() => null))?.first_seq ?? 0) > position,
+      )
       await startLoad()
     }))
 

@@ -159,7 +159,7 @@ export function withLastLines(error: unknown, monitors: readonly { readonly log:
   const lines = monitors.map(({ log }) =>
     log
       .split('\n')
-      .filter((line) => !/Successfully processed|was refused|unmarshalling/.test(line))
+      .filter((line) => !/Successfully processed|was refused|malformed|unmarshalling/.test(line))
       .slice(-LAST_LINES)
       .join('\n'),
   )
