@@ -20,6 +20,7 @@ import { watchReadiness } from './readiness.ts'
 import { replaying } from './replay-dead-letters.ts'
 import { storageReports } from './storage-report.ts'
 import { hourly, keepDeadLettersFor } from './store/dead-letter-retention.ts'
+import { keepAggregates } from './store/keep-aggregates.ts'
 import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
 import { createApp, listen } from './web/server.ts'
@@ -51,7 +52,6 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
       writers: config.ingest.batchesInFlight,
       apiConnections: config.database.poolSize,
       statementTimeoutMs: config.database.statementTimeoutMs,
-      retentionDays: config.retention.rawDays,
       wait,
     },
     life,
@@ -66,6 +66,16 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     wait,
   )
   life.onStop('the NATS connection', () => nats.close())
+  const aggregates = await keepAggregates({
+    pool: store.jobs,
+    late: store.late,
+    retentionDays: config.retention.rawDays,
+    // The embedded database serves nobody meanwhile.
+    windowMinutes: config.database.url === null ? 10 : 60,
+    signal,
+    log,
+  })
+  life.onStop('the job of the aggregates', () => aggregates.ended)
   const { stream, consumer } = config.nats
   const declare = await openStream(config, nats, wait, (sentence) => log.warn(sentence))
   const readiness = watchReadiness(
@@ -77,7 +87,12 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     signal,
   )
   const broker = watchBroker(nats, stream, consumer, signal)
-  const metrics = openMetrics({ version: packageJson.version, readiness, broker })
+  const metrics = openMetrics({
+    version: packageJson.version,
+    readiness,
+    broker,
+    aggregates: () => aggregates.latest(),
+  })
 
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)
