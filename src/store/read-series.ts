@@ -1,0 +1,192 @@
+// A series out of the database, as JSON text: each column is one array that the database writes, so that no reading
+// becomes an object on its way.
+//
+// The source is the coarsest that can answer: the hours or the minutes, or the raw readings for smaller buckets and
+// where there are few of them. All three are real-time at their right edge; a late reading is in the minutes and hours
+// once its hour is refreshed (refresh-aggregates.ts), within a minute.
+import {
+  bucketText,
+  type Grid,
+  gridAround,
+  type SeriesAggregate,
+  type SeriesField,
+  type SeriesQuery,
+  stepFor,
+} from '../series.ts'
+import type { Pool } from './pool.ts'
+
+/** A chart's line breaks where two readings are further apart than this, or three times their usual distance. */
+const LEAST_GAP_SECONDS = 90
+/** Raw readings that are put into buckets smaller than a minute when the server chooses. */
+const MANY_READINGS = 200_000
+const MINUTE = 60
+const HOUR = 3_600
+
+/** The whole answer. */
+export async function readSeries(pool: Pool, query: SeriesQuery): Promise<string> {
+  const { wanted, startTime, endTime } = query
+  if ('bucketSeconds' in wanted) {
+    return readBuckets(pool, query, gridAround(startTime, endTime, wanted.bucketSeconds))
+  }
+  if ((await countUpTo(pool, query, wanted.points + 1)) <= wanted.points) return readRaw(pool, query)
+  const step = stepFor(startTime, endTime, wanted.points)
+  const isTooMany = step < MINUTE && (await countUpTo(pool, query, MANY_READINGS)) >= MANY_READINGS
+  return readBuckets(pool, query, gridAround(startTime, endTime, isTooMany ? MINUTE : step))
+}
+
+/** Ends as soon as there are so many: it reads the index, and no further. */
+async function countUpTo(
+  pool: Pool,
+  { machineId, startTime, endTime }: SeriesQuery,
+  limit: number,
+): Promise<number> {
+  const { rows } = await pool.query<[number]>({
+    name: 'series-count',
+    text: `SELECT count(*)::float8 FROM (
+      SELECT FROM sensor_data WHERE machine_id = $1 AND time >= $2 AND time < $3 ORDER BY time LIMIT $4) AS some`,
+    rowMode: 'array',
+    values: [machineId, startTime, endTime, limit],
+  })
+  return rows[0]?.[0] ?? 0
+}
+
+async function readRaw(pool: Pool, { machineId, startTime, endTime, fields }: SeriesQuery): Promise<string> {
+  const { rows } = await pool.query<[gap: number, times: string | null, ...columns: (string | null)[]]>({
+    text: `WITH found AS MATERIALIZED (
+        SELECT time, message_id, position, ${fields.join(', ')},
+          time - lag(time) OVER (ORDER BY time, message_id, position) AS step
+        FROM sensor_data WHERE machine_id = $1 AND time >= $2 AND time < $3),
+      limits AS (
+        SELECT greatest(make_interval(secs => ${LEAST_GAP_SECONDS}),
+          3 * percentile_disc(0.5) WITHIN GROUP (ORDER BY step)) AS gap FROM found),
+      drawn AS (
+        SELECT time, message_id, position, ${fields.join(', ')} FROM found
+        UNION ALL SELECT time - step + gap, 0, 0${', NULL'.repeat(fields.length)} FROM found, limits WHERE step > gap
+        ORDER BY time, message_id, position)
+      SELECT (SELECT extract(epoch FROM gap)::float8 FROM limits),
+        array_to_json(array_agg(time AT TIME ZONE 'UTC'))::text,
+        ${fields.map((field) => `array_to_json(array_agg(${field}))::text`).join(', ')}
+      FROM drawn`,
+    rowMode: 'array',
+    values: [machineId, startTime, endTime],
+  })
+  const [gap = LEAST_GAP_SECONDS, times = null, ...columns] = rows[0] ?? []
+  return answer(machineId, startTime, endTime, {
+    source: 'raw',
+    bucket: null,
+    gapAfterSeconds: gap,
+    // The database writes local times of UTC, without a Z.
+    timestamps: times?.replaceAll('",', 'Z",').replace('"]', 'Z"]') ?? '[]',
+    fields: fields.map((field, i) => [field, columns[i] ?? '[]']),
+  })
+}
+
+type Source = 'raw' | 'minute' | 'hour'
+
+/** Where the rows of a source are, and how one of its columns is made. */
+const sources: Readonly<
+  Record<
+    Source,
+    { readonly from: string; readonly time: string; column(field: SeriesField, of: Column): string }
+  >
+> = {
+  raw: {
+    from: 'sensor_data',
+    time: 'time',
+    column: (field, of) => {
+      const order = 'timestamptz_send(time) || int8send(message_id) || int4send(position)'
+      if (of === 'sum') return `sum(${field}) FILTER (WHERE ${field} BETWEEN -1e290 AND 1e290)`
+      if (of === 'first' || of === 'last')
+        return `${of}(${field}, ${order}) FILTER (WHERE ${field} IS NOT NULL)`
+      return `${of}(${field})`
+    },
+  },
+  minute: { from: 'readings_by_minute', time: 'bucket', column: ofAggregate },
+  hour: { from: 'readings_by_hour', time: 'bucket', column: ofAggregate },
+}
+
+type Column = 'min' | 'max' | 'count' | 'sum' | 'first' | 'last'
+
+function ofAggregate(field: SeriesField, of: Column): string {
+  const column = `${field}_${of}`
+  if (of === 'first' || of === 'last') return `${of}(${column}, bucket) FILTER (WHERE ${column} IS NOT NULL)`
+  return `${of === 'count' ? 'sum' : of}(${column})`
+}
+
+/** What is given back of a field. A sum leaves out what a sum cannot hold, and an average of the rest would lie. */
+function expression(source: Source, field: SeriesField, of: SeriesAggregate | 'first' | 'last'): string {
+  const column = (one: Column) => sources[source].column(field, one)
+  if (of === 'count') return `${column('count')}::int8`
+  if (of !== 'avg') return column(of)
+  return `CASE WHEN ${column('min')} >= -1e290 AND ${column('max')} <= 1e290
+    THEN ${column('sum')}::float8 / ${column('count')}::float8 END`
+}
+
+async function readBuckets(pool: Pool, query: SeriesQuery, grid: Grid): Promise<string> {
+  const { machineId, fields, aggregates } = query
+  const { startMs, endMs, bucketSeconds, count } = grid
+  const source = bucketSeconds % HOUR === 0 ? 'hour' : bucketSeconds % MINUTE === 0 ? 'minute' : 'raw'
+  const { from, time } = sources[source]
+  const columns = fields.flatMap((field) =>
+    (field === 'machine_state' ? (['first', 'last'] as const) : aggregates).map((of) => ({ field, of })),
+  )
+  const names = columns.map((_, i) => `c${i}`)
+  const { rows } = await pool.query<(string | null)[]>({
+    text: `SELECT ${names.map((name) => `array_to_json(array_agg(${name}))::text`).join(', ')} FROM (
+      SELECT ${names.join(', ')}
+      FROM generate_series(to_timestamp($2), to_timestamp($3), make_interval(secs => $4)) AS bucket
+      LEFT JOIN (
+        SELECT time_bucket(make_interval(secs => $4), ${time}, to_timestamp($2)) AS bucket,
+          ${columns.map(({ field, of }, i) => `${expression(source, field, of)} AS c${i}`).join(', ')}
+        FROM ${from}
+        WHERE machine_id = $1 AND ${time} >= to_timestamp($2) AND ${time} < to_timestamp($5)
+        GROUP BY 1) AS found USING (bucket)
+      ORDER BY bucket) AS drawn`,
+    rowMode: 'array',
+    values: [machineId, startMs / 1_000, endMs / 1_000 - bucketSeconds, bucketSeconds, endMs / 1_000],
+  })
+  const [row = []] = rows
+  const texts = columns.map(({ of }, i) => `"${of}":${row[i] ?? '[]'}`)
+  const perField = new Map<SeriesField, string[]>(fields.map((field) => [field, []]))
+  columns.forEach(({ field }, i) => perField.get(field)?.push(texts[i] ?? ''))
+  return answer(machineId, timeText(startMs), timeText(endMs), {
+    source,
+    bucket: bucketText(bucketSeconds),
+    gapAfterSeconds: null,
+    timestamps: timestampsOf(grid, count),
+    fields: [...perField].map(([field, columnTexts]) => [field, `{${columnTexts.join(',')}}`]),
+  })
+}
+
+function timestampsOf({ startMs, bucketSeconds }: Grid, count: number): string {
+  const texts: string[] = []
+  for (let i = 0; i < count; i++) texts.push(`"${timeText(startMs + i * bucketSeconds * 1_000)}"`)
+  return `[${texts.join(',')}]`
+}
+
+/** Whole seconds. */
+function timeText(ms: number): string {
+  return new Date(ms).toISOString().replace('.000Z', 'Z')
+}
+
+interface Answer {
+  readonly source: Source
+  readonly bucket: string | null
+  readonly gapAfterSeconds: number | null
+  /** JSON texts. */
+  readonly timestamps: string
+  readonly fields: readonly (readonly [SeriesField, string])[]
+}
+
+function answer(machineId: string, startTime: string, endTime: string, of: Answer): string {
+  const head = JSON.stringify({
+    machine_id: machineId,
+    start_time: startTime,
+    end_time: endTime,
+    source: of.source,
+    bucket: of.bucket,
+    gap_after_seconds: of.gapAfterSeconds,
+  })
+  const fields = of.fields.map(([field, text]) => `"${field}":${text}`).join(',')
+  return `${head.slice(0, -1)},"timestamps":${of.timestamps},"fields":{${fields}}}`
+}
