@@ -43,7 +43,7 @@ async function countUpTo(
   const { rows } = await pool.query<[number]>({
     name: 'series-count',
     text: `SELECT count(*)::float8 FROM (
-      SELECT FROM sensor_data WHERE machine_id = $1 AND time >= $2 AND time < $3 ORDER BY time LIMIT $4) AS some`,
+      SELECT FROM sensor_data WHERE machine_id = $1 AND time >= $2 AND time < $3 ORDER BY time LIMIT $4) AS found`,
     rowMode: 'array',
     values: [machineId, startTime, endTime, limit],
   })
