@@ -50,9 +50,22 @@ async function countUpTo(
   return rows[0]?.[0] ?? 0
 }
 
+const NAMES = 200
+const names = new Map<string, string>()
+
+/**
+ * A statement that is asked often is parsed and planned once a connection, which is more than half of its work. There
+ * are as many texts as choices of fields: the first ones get a name.
+ */
+function named(text: string): { readonly name?: string; readonly text: string } {
+  let name = names.get(text)
+  if (name === undefined && names.size < NAMES) names.set(text, (name = `series-${names.size}`))
+  return name === undefined ? { text } : { name, text }
+}
+
 async function readRaw(pool: Pool, { machineId, startTime, endTime, fields }: SeriesQuery): Promise<string> {
   const { rows } = await pool.query<[gap: number, times: string | null, ...columns: (string | null)[]]>({
-    text: `WITH found AS MATERIALIZED (
+    ...named(`WITH found AS MATERIALIZED (
         SELECT time, message_id, position, ${fields.join(', ')},
           time - lag(time) OVER (ORDER BY time, message_id, position) AS step
         FROM sensor_data WHERE machine_id = $1 AND time >= $2 AND time < $3),
@@ -66,7 +79,7 @@ async function readRaw(pool: Pool, { machineId, startTime, endTime, fields }: Se
       SELECT (SELECT extract(epoch FROM gap)::float8 FROM limits),
         array_to_json(array_agg(time AT TIME ZONE 'UTC'))::text,
         ${fields.map((field) => `array_to_json(array_agg(${field}))::text`).join(', ')}
-      FROM drawn`,
+      FROM drawn`),
     rowMode: 'array',
     values: [machineId, startTime, endTime],
   })
@@ -82,66 +95,71 @@ async function readRaw(pool: Pool, { machineId, startTime, endTime, fields }: Se
 }
 
 type Source = 'raw' | 'minute' | 'hour'
-
-/** Where the rows of a source are, and how one of its columns is made. */
-const sources: Readonly<
-  Record<
-    Source,
-    { readonly from: string; readonly time: string; column(field: SeriesField, of: Column): string }
-  >
-> = {
-  raw: {
-    from: 'sensor_data',
-    time: 'time',
-    column: (field, of) => {
-      const order = 'timestamptz_send(time) || int8send(message_id) || int4send(position)'
-      if (of === 'sum') return `sum(${field}) FILTER (WHERE ${field} BETWEEN -1e290 AND 1e290)`
-      if (of === 'first' || of === 'last')
-        return `${of}(${field}, ${order}) FILTER (WHERE ${field} IS NOT NULL)`
-      return `${of}(${field})`
-    },
-  },
-  minute: { from: 'readings_by_minute', time: 'bucket', column: ofAggregate },
-  hour: { from: 'readings_by_hour', time: 'bucket', column: ofAggregate },
-}
-
 type Column = 'min' | 'max' | 'count' | 'sum' | 'first' | 'last'
 
-function ofAggregate(field: SeriesField, of: Column): string {
+/** Where the rows are, and how a column is made of those of a bucket. */
+interface Rows {
+  readonly from: string
+  readonly time: string
+  readonly isGrouped: boolean
+  column(field: SeriesField, of: Column): string
+}
+
+function rowsOf(source: Source, bucketSeconds: number): Rows {
+  if (source === 'raw') return { from: 'sensor_data', time: 'time', isGrouped: true, column: ofReadings }
+  const [from, unit] = source === 'hour' ? ['readings_by_hour', HOUR] : ['readings_by_minute', MINUTE]
+  const isGrouped = bucketSeconds !== unit
+  return {
+    from,
+    time: 'bucket',
+    isGrouped,
+    column: isGrouped ? ofAggregates : (field, of) => `${field}_${of}`,
+  }
+}
+
+/** As the aggregates have it (migrations/0005). */
+function ofReadings(field: SeriesField, of: Column): string {
+  const order = 'timestamptz_send(time) || int8send(message_id) || int4send(position)'
+  if (of === 'sum') return `sum(${field}) FILTER (WHERE ${field} BETWEEN -1e290 AND 1e290)`
+  if (of === 'first' || of === 'last') return `${of}(${field}, ${order}) FILTER (WHERE ${field} IS NOT NULL)`
+  return `${of}(${field})`
+}
+
+function ofAggregates(field: SeriesField, of: Column): string {
   const column = `${field}_${of}`
   if (of === 'first' || of === 'last') return `${of}(${column}, bucket) FILTER (WHERE ${column} IS NOT NULL)`
-  return `${of === 'count' ? 'sum' : of}(${column})`
+  return of === 'count' ? `sum(${column})::int8` : `${of}(${column})`
 }
 
 /** What is given back of a field. A sum leaves out what a sum cannot hold, and an average of the rest would lie. */
-function expression(source: Source, field: SeriesField, of: SeriesAggregate | 'first' | 'last'): string {
-  const column = (one: Column) => sources[source].column(field, one)
-  if (of === 'count') return `${column('count')}::int8`
-  if (of !== 'avg') return column(of)
-  return `CASE WHEN ${column('min')} >= -1e290 AND ${column('max')} <= 1e290
-    THEN ${column('sum')}::float8 / ${column('count')}::float8 END`
+function expression({ column }: Rows, field: SeriesField, of: SeriesAggregate | 'first' | 'last'): string {
+  const part = (one: Column) => column(field, one)
+  if (of !== 'avg') return part(of)
+  return `CASE WHEN ${part('min')} >= -1e290 AND ${part('max')} <= 1e290
+    THEN ${part('sum')}::float8 / ${part('count')}::float8 END`
 }
 
 async function readBuckets(pool: Pool, query: SeriesQuery, grid: Grid): Promise<string> {
   const { machineId, fields, aggregates } = query
   const { startMs, endMs, bucketSeconds, count } = grid
   const source = bucketSeconds % HOUR === 0 ? 'hour' : bucketSeconds % MINUTE === 0 ? 'minute' : 'raw'
-  const { from, time } = sources[source]
+  const rowsToRead = rowsOf(source, bucketSeconds)
+  const { from, time, isGrouped } = rowsToRead
   const columns = fields.flatMap((field) =>
     (field === 'machine_state' ? (['first', 'last'] as const) : aggregates).map((of) => ({ field, of })),
   )
-  const names = columns.map((_, i) => `c${i}`)
+  const cells = columns.map((_, i) => `c${i}`)
   const { rows } = await pool.query<(string | null)[]>({
-    text: `SELECT ${names.map((name) => `array_to_json(array_agg(${name}))::text`).join(', ')} FROM (
-      SELECT ${names.join(', ')}
+    ...named(`SELECT ${cells.map((cell) => `array_to_json(array_agg(${cell}))::text`).join(', ')} FROM (
+      SELECT ${cells.join(', ')}
       FROM generate_series(to_timestamp($2), to_timestamp($3), make_interval(secs => $4)) AS bucket
       LEFT JOIN (
-        SELECT time_bucket(make_interval(secs => $4), ${time}, to_timestamp($2)) AS bucket,
-          ${columns.map(({ field, of }, i) => `${expression(source, field, of)} AS c${i}`).join(', ')}
+        SELECT ${isGrouped ? `time_bucket(make_interval(secs => $4), ${time}, to_timestamp($2))` : time} AS bucket,
+          ${columns.map(({ field, of }, i) => `${expression(rowsToRead, field, of)} AS c${i}`).join(', ')}
         FROM ${from}
         WHERE machine_id = $1 AND ${time} >= to_timestamp($2) AND ${time} < to_timestamp($5)
-        GROUP BY 1) AS found USING (bucket)
-      ORDER BY bucket) AS drawn`,
+        ${isGrouped ? 'GROUP BY 1' : ''}) AS found USING (bucket)
+      ORDER BY bucket) AS drawn`),
     rowMode: 'array',
     values: [machineId, startMs / 1_000, endMs / 1_000 - bucketSeconds, bucketSeconds, endMs / 1_000],
   })
