@@ -1,16 +1,19 @@
 // The aggregates against the readings they are made of, on the real TimescaleDB.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { aggregateColumns, numberFields } from '../../src/store/aggregate-columns.ts'
 import { readAggregateState } from '../../src/store/aggregate-state.ts'
-import { runAlone } from '../../src/store/keep-aggregates.ts'
+import { keepAggregates, runAlone } from '../../src/store/keep-aggregates.ts'
 import { LateBoundary } from '../../src/store/late-readings.ts'
 import { takesCopy } from '../../src/store/copy-in.ts'
+import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import type { Pool } from '../../src/store/pool.ts'
 import { timescaleSink } from '../../src/store/sink.ts'
 import { delivered } from '../support/delivered.ts'
-import { withStore } from '../support/store.ts'
+import { until } from '../support/monitor.ts'
+import { openTestPool, withEmptyDatabase, withStore } from '../support/store.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -139,13 +142,7 @@ test('after the next run every bucket equals the aggregate of its readings, what
       async (commands, stopped) => {
         await withStore(async (pool) => {
           const shop = await Shop.on(pool)
-          // The job last ran a night ago.
-          if (stopped) {
-            await pool.query(
-              `UPDATE aggregate_state SET refreshed_until = refreshed_until - interval '9 hours',
-               unmarked_from = unmarked_from - interval '10 hours', late_before = late_before - interval '9 hours 30 minutes'`,
-            )
-          }
+          if (stopped) await stopForANight(pool)
           const nowMs = Date.now()
           for (const one of commands) {
             if (one === 'run') {
@@ -178,13 +175,103 @@ test('after the next run every bucket equals the aggregate of its readings, what
   )
 })
 
-test('the views have the columns that are read, of every number', () =>
+test('a monitor that was told of the boundary before it moved has its readings aggregated', () =>
   withStore(async (pool) => {
+    const shop = await Shop.on(pool)
+    await stopForANight(pool)
+    await shop.look()
+    await shop.run()
+    await shop.run()
+    // It lies before the boundary of now, and after the one that the monitor knows: nothing is marked.
+    await shop.write([readingAt(3 * HOUR_MS, { temperature: 1 })])
+    assert.equal((await readAggregateState(pool, 0)).lateWindows, 0)
+    await shop.run()
+    await shop.check()
+  }))
+
+test('what retention removes stays in the aggregates, also when more is kept from then on', () =>
+  withStore(async (pool) => {
+    const shop = await Shop.on(pool)
+    await shop.write([
+      readingAt(10 * DAY_MS, { temperature: 4 }),
+      readingAt(20 * DAY_MS, { temperature: 5 }),
+      readingAt(HOUR_MS, {}),
+    ])
+    shop.retentionDays = 5
+    await shop.run()
+    await shop.check()
+    const { rows } = await pool.query('SELECT count(*) FROM sensor_data')
+    assert.deepEqual(rows, [{ count: '1' }])
+    shop.retentionDays = 90
+    await shop.write([readingAt(10 * DAY_MS, { temperature: 7 })])
+    await shop.run()
+    await shop.check()
+    const state = await pool.query('SELECT late_below_floor FROM aggregate_state')
+    assert.deepEqual(state.rows, [{ late_below_floor: '1' }])
+  }))
+
+test('readings from before the aggregates are in them at once, and after the first run', () =>
+  withEmptyDatabase(async (url) => {
+    const pool = openTestPool(url)
+    try {
+      const migrations = await readMigrations(join(import.meta.dirname, '../../migrations'))
+      const before = migrations.filter(({ name }) => name < '0005')
+      await migrate(pool, before, () => undefined)
+      await pool.query(
+        `INSERT INTO sensor_data (machine_id, time, message_id, position, received_at, temperature, machine_state)
+         SELECT 'A', now() - i * interval '7 hours', i, 0, now(), i, 'running' FROM generate_series(1, 20) AS i`,
+      )
+      await migrate(pool, migrations, () => undefined)
+      const shop = await Shop.on(pool)
+      await pool.query('INSERT INTO ever SELECT * FROM sensor_data')
+      await shop.check()
+      await shop.run()
+      await shop.check()
+      await pool.query('DROP TABLE ever')
+    } finally {
+      await pool.end()
+    }
+  }))
+
+test('the job looks, runs, says how it stands, and ends', () =>
+  withStore(async (pool) => {
+    const shop = await Shop.on(pool)
+    // Finite each, infinite together: no sum may end the query of everybody else.
+    const largest = { temperature: Number.MAX_VALUE, machine_state: 'running' }
+    await shop.write([readingAt(5 * HOUR_MS, largest), readingAt(5 * HOUR_MS, largest)])
+    const stop = new AbortController()
+    const aggregates = await keepAggregates({
+      pool,
+      late: new LateBoundary(),
+      retentionDays: 90,
+      windowMinutes: 10,
+      signal: stop.signal,
+      log: { info: () => undefined, warn: (line: string) => assert.fail(line) },
+    })
+    assert.equal(aggregates.latest()?.lateWindows, 1)
+    await until('it has run', async () => (await readAggregateState(pool, 0)).lastSuccess !== null)
+    stop.abort()
+    await aggregates.ended
+    assert.equal((await readAggregateState(pool, 0)).lateWindows, 0)
     for (const view of ['readings_by_minute', 'readings_by_hour']) {
-      const { fields } = await pool.query(`SELECT * FROM ${view} LIMIT 0`)
+      const { fields, rows } = await pool.query(`SELECT * FROM ${view}`)
       assert.deepEqual(
         fields.map(({ name }) => name),
         aggregateColumns,
       )
+      const [{ readings, temperature_max, temperature_sum }] = rows
+      assert.deepEqual([readings, temperature_max, temperature_sum], ['2', Number.MAX_VALUE, null])
     }
   }))
+
+function readingAt(agoMs: number, values: object): object {
+  return { machine_id: 'A', timestamp: new Date(Date.now() - agoMs).toISOString(), ...values }
+}
+
+async function stopForANight(pool: Pool): Promise<void> {
+  await pool.query(
+    `UPDATE aggregate_state SET refreshed_until = refreshed_until - interval '9 hours',
+       unmarked_from = unmarked_from - interval '10 hours',
+       late_before = late_before - interval '9 hours 30 minutes'`,
+  )
+}
