@@ -1,5 +1,6 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
 import packageJson from '../package.json' with { type: 'json' }
+import { startAggregates } from './aggregates.ts'
 import { connectToNats } from './broker/connect.ts'
 import { publisherOn } from './broker/publisher.ts'
 import { watchBroker } from './broker/standing.ts'
@@ -20,7 +21,6 @@ import { watchReadiness } from './readiness.ts'
 import { replaying } from './replay-dead-letters.ts'
 import { storageReports } from './storage-report.ts'
 import { hourly, keepDeadLettersFor } from './store/dead-letter-retention.ts'
-import { keepAggregates } from './store/keep-aggregates.ts'
 import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
 import { createApp, listen } from './web/server.ts'
@@ -66,16 +66,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     wait,
   )
   life.onStop('the NATS connection', () => nats.close())
-  const aggregates = await keepAggregates({
-    pool: store.jobs,
-    late: store.late,
-    retentionDays: config.retention.rawDays,
-    // The embedded database serves nobody meanwhile.
-    windowMinutes: config.database.url === null ? 10 : 60,
-    signal,
-    log,
-  })
-  life.onStop('the job of the aggregates', () => aggregates.ended)
+  const aggregates = await startAggregates(config, store, life, log)
   const { stream, consumer } = config.nats
   const declare = await openStream(config, nats, wait, (sentence) => log.warn(sentence))
   const readiness = watchReadiness(
@@ -87,12 +78,8 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     signal,
   )
   const broker = watchBroker(nats, stream, consumer, signal)
-  const metrics = openMetrics({
-    version: packageJson.version,
-    readiness,
-    broker,
-    aggregates: () => aggregates.latest(),
-  })
+  const { latest } = aggregates
+  const metrics = openMetrics({ version: packageJson.version, readiness, broker, aggregates: latest })
 
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)

@@ -28,7 +28,7 @@ export interface AggregatesOptions extends RefreshOptions {
 
 export interface Aggregates {
   /** As they stood at the last look; null when that failed. */
-  latest(): AggregateRefresh | null
+  readonly latest: () => AggregateRefresh | null
   /** Resolves when the job has ended, after `signal` has aborted. Never rejects. */
   readonly ended: Promise<void>
 }

@@ -179,6 +179,7 @@ test('a monitor that was told of the boundary before it moved has its readings a
   withStore(async (pool) => {
     const shop = await Shop.on(pool)
     await stopForANight(pool)
+    await shop.write([readingAt(10 * MINUTE_MS, { temperature: 2 })])
     await shop.look()
     await shop.run()
     await shop.run()
