@@ -7,7 +7,7 @@ import { runAlone } from '../src/store/keep-aggregates.ts'
 import { openPool, type Pool } from '../src/store/pool.ts'
 import { quantile } from './figures.ts'
 import { urlOf } from './monitor.ts'
-import { emptyTable, heapFlags } from './run-case.ts'
+import { emptyTable } from './run-case.ts'
 import type { Servers } from './servers.ts'
 
 const PROGRAM = join(import.meta.dirname, '..', 'bin', 'cnc-monitor.js')
@@ -50,7 +50,7 @@ export async function seriesUnderLoad(
     await pool.end()
   }
   say('series: starting the monitor')
-  const child = spawn(process.execPath, [...heapFlags, PROGRAM, 'serve'], {
+  const child = spawn(process.execPath, [PROGRAM, 'serve'], {
     env: {
       ...process.env,
       NATS_URL: servers.natsUrl,

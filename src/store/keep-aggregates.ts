@@ -15,7 +15,6 @@ import { type Pool, withConnection } from './pool.ts'
 import { noteFailure, refreshAggregates, type Refreshed, type RefreshOptions } from './refresh-aggregates.ts'
 
 const LOOK_EVERY_MS = 10_000
-const RUN_EVERY_MS = 60_000
 /** Held by the monitor that works, for as long as its session lasts. */
 const LOCK = 4_823_067_151
 
@@ -42,7 +41,7 @@ export async function keepAggregates(options: AggregatesOptions): Promise<Aggreg
   const look = async () => {
     try {
       const askedMs = performance.now()
-      const state = await readAggregateState(pool, RUN_EVERY_MS)
+      const state = await readAggregateState(pool)
       late.learn(state.lateBefore, askedMs)
       latest = state
       if ((state.isDue || state.lateWindows > 0) && !signal.aborted) {

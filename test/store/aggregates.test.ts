@@ -10,10 +10,9 @@ import { LateBoundary } from '../../src/store/late-readings.ts'
 import { takesCopy } from '../../src/store/copy-in.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import type { Pool } from '../../src/store/pool.ts'
-import { timescaleSink } from '../../src/store/sink.ts'
 import { delivered } from '../support/delivered.ts'
 import { until } from '../support/monitor.ts'
-import { openTestPool, withEmptyDatabase, withStore } from '../support/store.ts'
+import { openTestPool, sinkOn, withEmptyDatabase, withStore } from '../support/store.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -40,12 +39,7 @@ class Shop {
 
   /** Writes them as one batch, one message each. */
   async write(readings: readonly object[]): Promise<void> {
-    const sink = timescaleSink({
-      pool: this.#pool,
-      ready: this.#pool,
-      copies: this.#copies,
-      late: this.#late,
-    })
+    const sink = sinkOn(this.#pool, { copies: this.#copies, late: this.#late })
     const first = this.#sequence + 1
     const batch = readings.map((one) => delivered(one, ++this.#sequence, { receivedAtMs: Date.now() }))
     const outcome = await sink.write(batch)
@@ -61,7 +55,7 @@ class Shop {
   /** As every monitor does now and then. */
   async look(): Promise<void> {
     const asked = performance.now()
-    this.#late.learn((await readAggregateState(this.#pool, 0)).lateBefore, asked)
+    this.#late.learn((await readAggregateState(this.#pool)).lateBefore, asked)
   }
 
   /** A monitor that has just started, or has heard nothing for long. */
@@ -185,7 +179,7 @@ test('a monitor that was told of the boundary before it moved has its readings a
     await shop.run()
     // It lies before the boundary of now, and after the one that the monitor knows: nothing is marked.
     await shop.write([readingAt(3 * HOUR_MS, { temperature: 1 })])
-    assert.equal((await readAggregateState(pool, 0)).lateWindows, 0)
+    assert.equal((await readAggregateState(pool)).lateWindows, 0)
     await shop.run()
     await shop.check()
   }))
@@ -250,10 +244,10 @@ test('the job looks, runs, says how it stands, and ends', () =>
       log: { info: () => undefined, warn: (line: string) => assert.fail(line) },
     })
     assert.equal(aggregates.latest()?.lateWindows, 1)
-    await until('it has run', async () => (await readAggregateState(pool, 0)).lastSuccess !== null)
+    await until('it has run', async () => (await readAggregateState(pool)).lastSuccess !== null)
     stop.abort()
     await aggregates.ended
-    assert.equal((await readAggregateState(pool, 0)).lateWindows, 0)
+    assert.equal((await readAggregateState(pool)).lateWindows, 0)
     for (const view of ['readings_by_minute', 'readings_by_hour']) {
       const { fields, rows } = await pool.query(`SELECT * FROM ${view}`)
       assert.deepEqual(

@@ -4,12 +4,10 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { gridAround, type SeriesQuery } from '../../src/series.ts'
 import { runAlone } from '../../src/store/keep-aggregates.ts'
-import { LateBoundary } from '../../src/store/late-readings.ts'
 import { readSeries } from '../../src/store/read-series.ts'
-import { timescaleSink } from '../../src/store/sink.ts'
 import type { Pool } from '../../src/store/pool.ts'
 import { delivered } from '../support/delivered.ts'
-import { withStore } from '../support/store.ts'
+import { sinkOn, withStore } from '../support/store.ts'
 
 const SECOND_MS = 1_000
 const HOUR_MS = 3_600 * SECOND_MS
@@ -37,7 +35,7 @@ interface Series {
 let sequence = 0
 
 async function write(pool: Pool, sent: readonly Sent[]): Promise<void> {
-  const sink = timescaleSink({ pool, ready: pool, copies: false, late: new LateBoundary() })
+  const sink = sinkOn(pool)
   const outcome = await sink.write(
     sent.map((one) => delivered(one, ++sequence, { receivedAtMs: Date.now() })),
   )
