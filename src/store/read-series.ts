@@ -26,28 +26,42 @@ const HOUR = 3_600
 export async function readSeries(pool: Pool, query: SeriesQuery): Promise<string> {
   const { wanted, startTime, endTime } = query
   if ('bucketSeconds' in wanted) {
-    return readBuckets(pool, query, gridAround(startTime, endTime, wanted.bucketSeconds))
+    return (await readBuckets(pool, query, gridAround(startTime, endTime, wanted.bucketSeconds))).text
   }
-  if ((await countUpTo(pool, query, wanted.points + 1)) <= wanted.points) return readRaw(pool, query)
-  const step = stepFor(startTime, endTime, wanted.points)
-  const isTooMany = step < MINUTE && (await countUpTo(pool, query, MANY_READINGS)) >= MANY_READINGS
-  return readBuckets(pool, query, gridAround(startTime, endTime, isTooMany ? MINUTE : step))
+  const { points } = wanted
+  const step = stepFor(startTime, endTime, points)
+  if (step >= MINUTE) {
+    // Mostly there are many, and then this is the one query; where there are few it costs little.
+    const buckets = await readBuckets(pool, query, gridAround(startTime, endTime, step))
+    return buckets.isRawKept && buckets.readings <= points ? readRaw(pool, query) : buckets.text
+  }
+  const { isRawKept, readings } = await countRaw(pool, query)
+  if (isRawKept && readings <= points) return readRaw(pool, query)
+  const isRead = isRawKept && readings < MANY_READINGS
+  return (await readBuckets(pool, query, gridAround(startTime, endTime, isRead ? step : MINUTE))).text
 }
 
-/** Ends as soon as there are so many: it reads the index, and no further. */
-async function countUpTo(
-  pool: Pool,
-  { machineId, startTime, endTime }: SeriesQuery,
-  limit: number,
-): Promise<number> {
-  const { rows } = await pool.query<[number]>({
+/** What decides whether the raw readings are given. */
+interface Contents {
+  readonly readings: number
+  /** Retention has removed none of the window's raw readings. */
+  readonly isRawKept: boolean
+}
+
+const isRawKept = (startTime: string) => `(SELECT raw_kept_since <= ${startTime} FROM aggregate_state)`
+
+/** Ends at `MANY_READINGS`, and reads no more than the index. */
+async function countRaw(pool: Pool, { machineId, startTime, endTime }: SeriesQuery): Promise<Contents> {
+  const { rows } = await pool.query<[boolean | null, number]>({
     name: 'series-count',
-    text: `SELECT count(*)::float8 FROM (
-      SELECT FROM sensor_data WHERE machine_id = $1 AND time >= $2 AND time < $3 ORDER BY time LIMIT $4) AS found`,
+    text: `SELECT ${isRawKept('$2::timestamptz')}, count(*)::float8 FROM (
+      SELECT FROM sensor_data WHERE machine_id = $1 AND time >= $2 AND time < $3
+      ORDER BY time LIMIT ${MANY_READINGS}) AS found`,
     rowMode: 'array',
-    values: [machineId, startTime, endTime, limit],
+    values: [machineId, startTime, endTime],
   })
-  return rows[0]?.[0] ?? 0
+  const [isKept = null, readings = 0] = rows[0] ?? []
+  return { isRawKept: isKept === true, readings }
 }
 
 const NAMES = 200
@@ -102,17 +116,21 @@ interface Rows {
   readonly from: string
   readonly time: string
   readonly isGrouped: boolean
-  column(field: SeriesField, of: Column): string
+  readonly readings: string
+  readonly column: (field: SeriesField, of: Column) => string
 }
 
 function rowsOf(source: Source, bucketSeconds: number): Rows {
-  if (source === 'raw') return { from: 'sensor_data', time: 'time', isGrouped: true, column: ofReadings }
+  if (source === 'raw') {
+    return { from: 'sensor_data', time: 'time', isGrouped: true, readings: 'count(*)', column: ofReadings }
+  }
   const [from, unit] = source === 'hour' ? ['readings_by_hour', HOUR] : ['readings_by_minute', MINUTE]
   const isGrouped = bucketSeconds !== unit
   return {
     from,
     time: 'bucket',
     isGrouped,
+    readings: isGrouped ? 'sum(readings)' : 'readings',
     column: isGrouped ? ofAggregates : (field, of) => `${field}_${of}`,
   }
 }
@@ -128,7 +146,7 @@ function ofReadings(field: SeriesField, of: Column): string {
 function ofAggregates(field: SeriesField, of: Column): string {
   const column = `${field}_${of}`
   if (of === 'first' || of === 'last') return `${of}(${column}, bucket) FILTER (WHERE ${column} IS NOT NULL)`
-  return of === 'count' ? `sum(${column})::int8` : `${of}(${column})`
+  return of === 'count' ? `sum(${column}::int4)` : `${of}(${column})`
 }
 
 /** What is given back of a field. A sum leaves out what a sum cannot hold, and an average of the rest would lie. */
@@ -139,48 +157,73 @@ function expression({ column }: Rows, field: SeriesField, of: SeriesAggregate | 
     THEN ${part('sum')}::float8 / ${part('count')}::float8 END`
 }
 
-async function readBuckets(pool: Pool, query: SeriesQuery, grid: Grid): Promise<string> {
+async function readBuckets(
+  pool: Pool,
+  query: SeriesQuery,
+  grid: Grid,
+): Promise<Contents & { readonly text: string }> {
   const { machineId, fields, aggregates } = query
-  const { startMs, endMs, bucketSeconds, count } = grid
+  const { startMs, endMs, bucketSeconds } = grid
   const source = bucketSeconds % HOUR === 0 ? 'hour' : bucketSeconds % MINUTE === 0 ? 'minute' : 'raw'
   const rowsToRead = rowsOf(source, bucketSeconds)
-  const { from, time, isGrouped } = rowsToRead
+  const { from, time, isGrouped, readings } = rowsToRead
   const columns = fields.flatMap((field) =>
     (field === 'machine_state' ? (['first', 'last'] as const) : aggregates).map((of) => ({ field, of })),
   )
   const cells = columns.map((_, i) => `c${i}`)
-  const { rows } = await pool.query<(string | null)[]>({
-    ...named(`SELECT ${cells.map((cell) => `array_to_json(array_agg(${cell}))::text`).join(', ')} FROM (
-      SELECT ${cells.join(', ')}
-      FROM generate_series(to_timestamp($2), to_timestamp($3), make_interval(secs => $4)) AS bucket
-      LEFT JOIN (
-        SELECT ${isGrouped ? `time_bucket(make_interval(secs => $4), ${time}, to_timestamp($2))` : time} AS bucket,
-          ${columns.map(({ field, of }, i) => `${expression(rowsToRead, field, of)} AS c${i}`).join(', ')}
-        FROM ${from}
-        WHERE machine_id = $1 AND ${time} >= to_timestamp($2) AND ${time} < to_timestamp($5)
-        ${isGrouped ? 'GROUP BY 1' : ''}) AS found USING (bucket)
-      ORDER BY bucket) AS drawn`),
+  const { rows } = await pool.query<[boolean | null, number | null, ...(string | null)[]]>({
+    ...named(`SELECT ${isRawKept('to_timestamp($2)')}, sum(readings)::float8,
+        ${cells.map((cell) => `array_to_json(array_agg(${cell}))::text`).join(', ')}
+      FROM (
+        SELECT readings, ${cells.join(', ')}
+        FROM generate_series(to_timestamp($2), to_timestamp($3), make_interval(secs => $4)) AS bucket
+        LEFT JOIN (
+          SELECT ${isGrouped ? `time_bucket(make_interval(secs => $4), ${time}, to_timestamp($2))` : time} AS bucket,
+            ${readings} AS readings,
+            ${columns.map(({ field, of }, i) => `${expression(rowsToRead, field, of)} AS c${i}`).join(', ')}
+          FROM ${from}
+          WHERE machine_id = $1 AND ${time} >= to_timestamp($2) AND ${time} < to_timestamp($5)
+          ${isGrouped ? 'GROUP BY 1' : ''}) AS found USING (bucket)
+        ORDER BY bucket) AS drawn`),
     rowMode: 'array',
     values: [machineId, startMs / 1_000, endMs / 1_000 - bucketSeconds, bucketSeconds, endMs / 1_000],
   })
-  const [row = []] = rows
-  const texts = columns.map(({ of }, i) => `"${of}":${row[i] ?? '[]'}`)
+  const [isKept = null, count = 0, ...texts] = rows[0] ?? []
   const perField = new Map<SeriesField, string[]>(fields.map((field) => [field, []]))
-  columns.forEach(({ field }, i) => perField.get(field)?.push(texts[i] ?? ''))
-  return answer(machineId, timeText(startMs), timeText(endMs), {
+  columns.forEach(({ field, of }, i) => perField.get(field)?.push(`"${of}":${texts[i] ?? '[]'}`))
+  const text = answer(machineId, timeText(startMs), timeText(endMs), {
     source,
     bucket: bucketText(bucketSeconds),
     gapAfterSeconds: null,
-    timestamps: timestampsOf(grid, count),
+    timestamps: timestampsOf(grid),
     fields: [...perField].map(([field, columnTexts]) => [field, `{${columnTexts.join(',')}}`]),
   })
+  return { text, readings: count ?? 0, isRawKept: isKept === true }
 }
 
-function timestampsOf({ startMs, bucketSeconds }: Grid, count: number): string {
-  const texts: string[] = []
-  for (let i = 0; i < count; i++) texts.push(`"${timeText(startMs + i * bucketSeconds * 1_000)}"`)
-  return `[${texts.join(',')}]`
+/** Most of a time's text is that of the one before. */
+function timestampsOf({ startMs, bucketSeconds, count }: Grid): string {
+  let day = NaN
+  let date = ''
+  let texts = '['
+  for (let i = 0; i < count; i++) {
+    const seconds = startMs / 1_000 + i * bucketSeconds
+    const its = Math.floor(seconds / DAY)
+    if (its !== day) {
+      day = its
+      date = new Date(its * DAY * 1_000).toISOString().slice(0, -'00:00:00.000Z'.length)
+    }
+    const rest = seconds - day * DAY
+    const [hour = '', minute = '', second = ''] = [rest / HOUR, (rest % HOUR) / MINUTE, rest % MINUTE].map(
+      (value) => DIGITS[Math.floor(value)],
+    )
+    texts += `${i === 0 ? '"' : ',"'}${date}${hour}:${minute}:${second}Z"`
+  }
+  return `${texts}]`
 }
+
+const DAY = 86_400
+const DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'))
 
 /** Whole seconds. */
 function timeText(ms: number): string {
