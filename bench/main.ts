@@ -7,6 +7,7 @@ import { fixed, spread, table, whole, type Spread } from './figures.ts'
 import { latencyAt } from './latency.ts'
 import { monitorUnderLoad, type UnderLoad } from './monitor.ts'
 import { runCase, type Case, type Result } from './run-case.ts'
+import { seriesUnderLoad, type SeriesCase } from './series.ts'
 import { openServers, type Servers } from './servers.ts'
 import { configFor } from './stream.ts'
 
@@ -50,7 +51,7 @@ const number = (text: string) => Number(text)
 const program = new Command('npm run bench --')
   .description(
     'Measures ingestion against the embedded servers, or those of NATS_URL and DATABASE_URL (a database and streams ' +
-      'of its own are made there and taken away). Parts: rounds, latency, monitor.',
+      'of its own are made there and taken away). Parts: rounds, latency, monitor, series.',
   )
   .option('--messages <n>', 'messages of a round', number, 200_000)
   .option('--rounds <n>', 'alternating rounds of each case', number, 3)
@@ -82,8 +83,10 @@ try {
         say(`the monitor and a backlog: ${progress}`),
       )
     : null
+  const series = isWanted('series') ? await seriesUnderLoad(servers, say) : []
   note('')
   report(rounds, latency, monitor)
+  reportSeries(series)
   const settings = configFor('BENCH')
   const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', platform: process.platform }
   const versions = { node: process.version, ...servers.versions, embedded: servers.isEmbedded }
@@ -96,6 +99,7 @@ try {
     rounds: Object.fromEntries(rounds),
     latency,
     monitor,
+    series,
   }
   writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
   process.stdout.write(`\nAll figures: ${options.json}\n`)
@@ -207,6 +211,15 @@ function report(
         `  ${path} meanwhile: p50 ${fixed(p50, 1)} ms, p99 ${fixed(p99, 1)} ms, largest ${fixed(max, 1)} ms, ${count} requests, ${failed} failed`,
       )
     }
+  }
+}
+
+function reportSeries(series: readonly SeriesCase[]): void {
+  for (const { title, requests, failed, bytes, p50, p95 } of series) {
+    process.stdout.write(
+      `series of ${title}: p50 ${fixed(p50, 1)} ms, p95 ${fixed(p95, 1)} ms (wanted: 50), 20 clients, ${whole(requests)} requests, ` +
+        `${failed} failed, ${whole(bytes)} bytes each\n`,
+    )
   }
 }
 

@@ -69,7 +69,7 @@ export async function monitorUnderLoad(
 }
 
 /** Reads on for ever: a full pipe would hold the monitor up. */
-function urlOf(output: NodeJS.ReadableStream): Promise<string> {
+export function urlOf(output: NodeJS.ReadableStream): Promise<string> {
   return new Promise((resolve, reject) => {
     createInterface({ input: output })
       .on('line', (line) => {

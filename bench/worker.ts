@@ -10,6 +10,7 @@ import { openStream, runIngestion, streamSettings } from '../src/ingestion.ts'
 import { startLifecycle } from '../src/lifecycle.ts'
 import { openLog } from '../src/log.ts'
 import { observers } from '../src/observation.ts'
+import { keepAggregates } from '../src/store/keep-aggregates.ts'
 import { openStore, type Store } from '../src/store/open-store.ts'
 import { quantile } from './figures.ts'
 import { configFor, untilSettled } from './stream.ts'
@@ -83,12 +84,14 @@ async function prepare(nats: NatsConnection): Promise<(stream: string) => Promis
           writers: config.ingest.batchesInFlight,
           apiConnections: 1,
           statementTimeoutMs: config.database.statementTimeoutMs,
-          retentionDays: config.retention.rawDays,
           wait,
         },
         life,
         openLog('error'),
       )
+      const log = openLog('error')
+      const jobs = { pool: store.jobs, late: store.late, signal: life.signal, log }
+      await keepAggregates({ ...jobs, retentionDays: 0, windowMinutes: store.copies ? 60 : 10 })
       return (stream) => pipeline(nats, store, stream)
     }
   }

@@ -145,6 +145,14 @@ export const rows: Readonly<Record<string, readonly Panel[]>> = {
       readings: 'sum(rate(cnc_monitor_readings_refused_total{$of}[$__rate_interval]))',
     }),
   ],
+  Aggregates: [
+    series('Behind', 's', 'About a minute and a half; more: they are being refreshed, or that fails.', {
+      '{{job}}': 'time() - max by (job) (cnc_monitor_aggregates_refreshed_until_timestamp_seconds{$of})',
+    }),
+    series('Hours of late readings', 'short', 'That wait to be aggregated anew.', {
+      '{{job}}': 'max by (job) (cnc_monitor_aggregates_late_windows{$of})',
+    }),
+  ],
   'HTTP and process': [
     series('Requests', 'reqps', 'By route and class of status.', {
       '{{method}} {{route}} {{status}}':

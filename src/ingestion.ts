@@ -101,13 +101,13 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
   }
   // A message is in three places at most, and goes unmentioned in each for less than two ticks.
   const workingEveryMs = ackWaitMs / 8
-  const { ingest: pool, ready, copies } = store
+  const { ingest: pool, ready, copies, late } = store
   const maxDeadLetters = limits.deadLettersPerMessage
-  const sink = timescaleSink({ pool, ready, copies, maxDeadLetters, onMistake })
+  const sink = timescaleSink({ pool, ready, copies, late, maxDeadLetters, onMistake })
   return runPipeline(
     {
       source: deliveriesOf(nats, { stream, consumer, prefetch, workingEveryMs, declare }),
-      sink: sinkWithReplays({ pool, ready, sink, onMistake }),
+      sink: sinkWithReplays({ pool, ready, sink, late, onMistake }),
       decode: messageDecoder(decodeLimits(config)),
       limits: {
         messages: ingest.batchMessages,

@@ -1,5 +1,6 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
 import packageJson from '../package.json' with { type: 'json' }
+import { startAggregates } from './aggregates.ts'
 import { connectToNats } from './broker/connect.ts'
 import { publisherOn } from './broker/publisher.ts'
 import { watchBroker } from './broker/standing.ts'
@@ -51,7 +52,6 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
       writers: config.ingest.batchesInFlight,
       apiConnections: config.database.poolSize,
       statementTimeoutMs: config.database.statementTimeoutMs,
-      retentionDays: config.retention.rawDays,
       wait,
     },
     life,
@@ -66,6 +66,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     wait,
   )
   life.onStop('the NATS connection', () => nats.close())
+  const aggregates = await startAggregates(config, store, life, log)
   const { stream, consumer } = config.nats
   const declare = await openStream(config, nats, wait, (sentence) => log.warn(sentence))
   const readiness = watchReadiness(
@@ -77,7 +78,8 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     signal,
   )
   const broker = watchBroker(nats, stream, consumer, signal)
-  const metrics = openMetrics({ version: packageJson.version, readiness, broker })
+  const { latest } = aggregates
+  const metrics = openMetrics({ version: packageJson.version, readiness, broker, aggregates: latest })
 
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)

@@ -4,7 +4,8 @@
 // known beforehand exists from the start with 0, so that the first event is seen as an increase. docs/metrics.md
 // is made from this registry.
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { BrokerPoll, PipelineObserver } from './observation.ts'
+import { aggregateMetrics } from './aggregate-metrics.ts'
+import type { AggregateRefresh, BrokerPoll, PipelineObserver } from './observation.ts'
 import { pipelineMetrics } from './pipeline-metrics.ts'
 import type { Readiness } from './readiness.ts'
 import { stateMetrics } from './state-metrics.ts'
@@ -15,6 +16,8 @@ export interface MetricsSources {
   /** Both say what is known already and are asked at every scrape. */
   readonly readiness: () => Readiness
   readonly broker: () => BrokerPoll
+  /** Null while it is not known. */
+  readonly aggregates?: () => AggregateRefresh | null
 }
 
 export interface Metrics {
@@ -39,7 +42,7 @@ const UNCONVENTIONAL = [
   'nodejs_active_resources_total',
 ]
 
-export function openMetrics({ version, readiness, broker }: MetricsSources): Metrics {
+export function openMetrics({ version, readiness, broker, aggregates }: MetricsSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const build = new Gauge({
@@ -51,6 +54,7 @@ export function openMetrics({ version, readiness, broker }: MetricsSources): Met
   build.set({ version, node: process.version }, 1)
   const { observer: pipeline, isTaking } = pipelineMetrics(registry)
   stateMetrics(registry, { readiness, broker, isTaking })
+  aggregateMetrics(registry, aggregates ?? (() => null))
   const requests = new Histogram({
     name: 'cnc_monitor_http_request_duration_seconds',
     help: 'HTTP requests answered, by method, route template and class of status; route "none": no such address.',

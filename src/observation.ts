@@ -110,3 +110,15 @@ export interface BrokerPoll {
   /** When a poll last succeeded, in milliseconds since 1970; null: not once yet. */
   readonly lastSuccessMs: number | null
 }
+
+/** How the aggregates by minute and hour stand.  Times are RFC 3339 in UTC; null: not once yet. */
+export interface AggregateRefresh {
+  /** Both aggregates hold every reading before it, but for the late ones that wait. */
+  readonly refreshedUntil: string
+  /** Hours of late readings that wait to be refreshed. */
+  readonly lateWindows: number
+  readonly lastRun: string | null
+  readonly lastSuccess: string | null
+  readonly lastFailure: string | null
+  readonly lastFailureReason: string | null
+}

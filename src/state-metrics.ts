@@ -128,10 +128,10 @@ export function stateMetrics(registry: Registry, { readiness, broker, isTaking }
   }
 }
 
-type SetValue = (labels: Readonly<Record<string, string>>, value: number | null) => void
+export type SetValue = (labels: Readonly<Record<string, string>>, value: number | null) => void
 
 /** A gauge whose values are found out at each scrape; null leaves a series out. */
-function declareGauge(
+export function declareGauge(
   registry: Registry,
   name: string,
   help: string,

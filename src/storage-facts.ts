@@ -11,7 +11,7 @@ export interface ChunkFacts {
 }
 
 export interface PolicyFacts {
-  /** TimescaleDB's name of what it does, such as `retention`. */
+  /** TimescaleDB's name of what it does, such as `retention`; the monitor's own job is named alike. */
   readonly name: string
   /** Table or view it works on. */
   readonly table: string

@@ -97,7 +97,7 @@ async function reportOf({ facts, broker, freeBytes, retentionDays }: ReportSourc
       oldestMs: oldest === null ? null : Date.parse(oldest),
       retentionDays,
     }),
-    policies: rest.policies,
+    policies: rest.policies.filter(({ name }) => name !== 'retention' || retentionDays > 0),
   }
 }
 

@@ -1,12 +1,14 @@
-// Opens the store: the pools, the schema brought up to date, the retention policy.
+// Opens the store: the pools, and the schema brought up to date.
 import { join } from 'node:path'
 import { sentenceOf } from '../errors.ts'
 import { waitFor, type Lifecycle, type WaitOptions } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import { takesCopy } from './copy-in.ts'
+import { LateBoundary } from './late-readings.ts'
 import { migrate, readMigrations } from './migrate.ts'
 import { openPool, type Pool } from './pool.ts'
-import { setRetention } from './retention.ts'
+
+const JOB_TIMEOUT_MS = 600_000
 
 export interface StoreOptions {
   readonly url: string
@@ -15,8 +17,6 @@ export interface StoreOptions {
   /** Connections for the API. */
   readonly apiConnections: number
   readonly statementTimeoutMs: number
-  /** 0 keeps raw readings for ever. */
-  readonly retentionDays: number
   readonly wait: WaitOptions
 }
 
@@ -25,18 +25,26 @@ export interface Store {
   readonly ingest: Pool
   readonly ready: Pool
   readonly api: Pool
+  /** Of the job that keeps the aggregates. */
+  readonly jobs: Pool
   /** Whether the server takes COPY. */
   readonly copies: boolean
+  /** Which readings are late; nothing is known of it yet. */
+  readonly late: LateBoundary
 }
 
 /** Waits for the database. Throws UsageError for a server that cannot be used. */
 export async function openStore(options: StoreOptions, life: Lifecycle, log: Log): Promise<Store> {
-  const open = (purpose: 'ingest' | 'ready' | 'api', size: number) => {
+  const open = (
+    purpose: 'ingest' | 'ready' | 'api' | 'jobs',
+    size: number,
+    statementTimeoutMs = options.statementTimeoutMs,
+  ) => {
     const pool = openPool({
       url: options.url,
       purpose,
       size,
-      statementTimeoutMs: options.statementTimeoutMs,
+      statementTimeoutMs,
       onError: (error) => log.warn(`A connection to the database was lost: ${sentenceOf(error)}`),
     })
     life.onStop(`the database connections (${purpose})`, () => pool.end())
@@ -46,10 +54,11 @@ export async function openStore(options: StoreOptions, life: Lifecycle, log: Log
   const ingest = open('ingest', options.writers + 1)
   const ready = open('ready', 1)
   const api = open('api', options.apiConnections)
+  // One to work and one to look. Refreshing an hour of a large shop takes its time, and nobody waits for it.
+  const jobs = open('jobs', 2, JOB_TIMEOUT_MS)
   const migrations = await readMigrations(join(import.meta.dirname, '..', '..', 'migrations'))
   const applied = (name: string) => log.info(`Migration ${name} is applied`)
   await waitFor('the database', () => migrate(ingest, migrations, applied), options.wait)
-  await setRetention(ingest, options.retentionDays)
   const copies = await waitFor('the database', () => takesCopy(ingest), options.wait)
-  return { ingest, ready, api, copies }
+  return { ingest, ready, api, jobs, copies, late: new LateBoundary() }
 }

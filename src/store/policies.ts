@@ -1,5 +1,6 @@
-// TimescaleDB's policies and how their last runs went.
+// TimescaleDB's policies and the job of the aggregates, and how their last runs went.
 import type { PolicyFacts } from '../storage-facts.ts'
+import { aggregatePolicies } from './aggregate-state.ts'
 import type { Pool } from './pool.ts'
 
 const utc = (column: string) =>
@@ -29,8 +30,10 @@ export async function readPolicies(pool: Pool): Promise<PolicyFacts[]> {
      WHERE j.proc_name LIKE 'policy\\_%' AND j.hypertable_name IS NOT NULL
      ORDER BY j.job_id`,
   )
-  return rows.map(({ failed_at: at, failure, ...row }) => ({
+  const own = await aggregatePolicies(pool)
+  const found = rows.map(({ failed_at: at, failure, ...row }) => ({
     ...row,
     last_failure: at === null ? null : { at, reason: failure ?? '' },
   }))
+  return [...found, ...own]
 }

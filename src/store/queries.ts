@@ -1,6 +1,8 @@
 // What the API asks of the store. A database that is away is told apart from a mistake of ours.
 import type { DeadLetterFilter } from '../dead-letter.ts'
 import { UnavailableError } from '../errors.ts'
+import type { SeriesQuery } from '../series.ts'
+import { aggregateRefresh } from './aggregate-state.ts'
 import { countReplayable, findDeadLetter, listDeadLetters, listReplayable } from './dead-letters.ts'
 import {
   changeMachine,
@@ -13,6 +15,7 @@ import {
 } from './machines.ts'
 import type { Pool } from './pool.ts'
 import { readReadings, type ReadingsQuery } from './read-readings.ts'
+import { readSeries } from './read-series.ts'
 import { failReplays, requestReplays } from './replays.ts'
 import { kindOfFailure } from './sqlstate.ts'
 import { readStorage } from './storage.ts'
@@ -36,6 +39,8 @@ export function apiQueries(pool: Pool) {
     requestReplays: (ids: readonly string[], payload: Uint8Array | null, by: string | null) =>
       requestReplays(pool, ids, payload, by).catch(rethrow),
     failReplays: (ids: readonly string[], reason: string) => failReplays(pool, ids, reason).catch(rethrow),
+    series: (query: SeriesQuery) => readSeries(pool, query).catch(rethrow),
+    aggregateRefresh: () => aggregateRefresh(pool).catch(rethrow),
     storage: () => readStorage(pool).catch(rethrow),
     async *readings(query: ReadingsQuery) {
       try {

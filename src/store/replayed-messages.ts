@@ -13,6 +13,7 @@ import { insertHeardMachines } from './heard-machines.ts'
 import { storable } from './insert-dead-letters.ts'
 import { insertReadingsOnce } from './insert-once.ts'
 import { insertReadings } from './insert-readings.ts'
+import { insertLateHours, LateBoundary, lateHours } from './late-readings.ts'
 import { idOf, idText, messageIds } from './message-id.ts'
 import { type Connection, inTransaction, type Pool } from './pool.ts'
 import { byMessage, type ReadingRow } from './reading-columns.ts'
@@ -42,11 +43,19 @@ export interface ReplaySinkOptions {
   readonly ready: Pool
   /** Stores all other messages. */
   readonly sink: Sink
+  /** Without it every reading is taken for a late one. */
+  readonly late?: LateBoundary
   /** Told of every exception that is this program's own mistake. */
   readonly onMistake: (mistake: unknown) => void
 }
 
-export function sinkWithReplays({ pool, ready, sink, onMistake }: ReplaySinkOptions): Sink {
+export function sinkWithReplays({
+  pool,
+  ready,
+  sink,
+  late = new LateBoundary(),
+  onMistake,
+}: ReplaySinkOptions): Sink {
   const ids = messageIds(pool)
   return {
     available: (signal) => sink.available(signal),
@@ -97,6 +106,8 @@ export function sinkWithReplays({ pool, ready, sink, onMistake }: ReplaySinkOpti
     try {
       return await inTransaction(pool, async (client) => {
         const letter = await lockLetter(client, origin)
+        const hours = lateHours([message], late)
+        if (hours.length > 0) await insertLateHours(client, hours)
         if (letter !== null) return replay(client, message, origin, letter)
         const own = ids.of(delivery.incarnation, delivery.sequence)
         const mayBeGone = BigInt(origin.messageId) < BigInt(idText(own)) && message.rejections.length === 0

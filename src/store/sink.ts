@@ -9,6 +9,7 @@ import type { DecodedMessage, PlacedReading, RefusedReadings, Sink, WriteOutcome
 import { sentenceOf } from '../errors.ts'
 import { waitFor } from '../lifecycle.ts'
 import { isSuspect, isToBeRefused, isWell } from './blame.ts'
+import { LateBoundary } from './late-readings.ts'
 import { messageIds } from './message-id.ts'
 import type { Pool } from './pool.ts'
 import { refusalBy, type Refusal, type RefusedReading } from './refused-readings.ts'
@@ -22,15 +23,18 @@ export interface SinkOptions {
   readonly ready: Pool
   /** Whether the server takes COPY. */
   readonly copies: boolean
+  /** Without it every reading is taken for a late one. */
+  readonly late?: LateBoundary
   /** Kept of one message at most; the last one counts the rest. */
   readonly maxDeadLetters: number
   /** Told of every exception that is this program's own mistake. */
   readonly onMistake: (mistake: unknown) => void
 }
 
-export function timescaleSink({ pool, ready, copies, maxDeadLetters, onMistake }: SinkOptions): Sink {
+export function timescaleSink(options: SinkOptions): Sink {
+  const { pool, ready, copies, late = new LateBoundary(), maxDeadLetters, onMistake } = options
   const ids = messageIds(pool)
-  const writer = messageWriter(pool, ids, { copies, maxDeadLetters })
+  const writer = messageWriter(pool, ids, { copies, late, maxDeadLetters })
 
   const judged = new WeakMap<object, 'away' | 'mistake'>()
   /** An exception while the database is away is none of ours. Judged once, when it happens. */

@@ -1,4 +1,4 @@
-// Messages into the database, in one transaction: rows, dead letters, machines heard for the first time.
+// Messages into the database, in one transaction: rows, dead letters, machines heard for the first time, hours of late readings.
 //
 // Invariant: all of it is committed, or nothing; only rows that find their place taken by another message
 // (insert-once.ts) may follow in statements of their own, which does no harm when it is done again. A row that the database itself refuses costs that row alone:
@@ -10,6 +10,7 @@ import { CopyRows } from './copy-rows.ts'
 import { heardMachines, insertHeardMachines } from './heard-machines.ts'
 import type { DeadLetterRow } from './insert-dead-letters.ts'
 import { insertDeadLettersOnce, insertReadingsOnce } from './insert-once.ts'
+import { insertLateHours, type LateBoundary, lateHours } from './late-readings.ts'
 import type { MessageIds } from './message-id.ts'
 import { type Connection, inTransaction, type Pool, withConnection } from './pool.ts'
 import { byMessage, type ReadingRow } from './reading-columns.ts'
@@ -51,6 +52,7 @@ export interface MessageWriter {
 export interface WriterOptions {
   /** Whether the server takes COPY. */
   readonly copies: boolean
+  readonly late: LateBoundary
   /** Kept of one message; the last one counts the rest. */
   readonly maxDeadLetters: number
 }
@@ -58,7 +60,7 @@ export interface WriterOptions {
 export function messageWriter(
   pool: Pool,
   ids: MessageIds,
-  { copies, maxDeadLetters }: WriterOptions,
+  { copies, late, maxDeadLetters }: WriterOptions,
 ): MessageWriter {
   const machines = heardMachines()
   const idle: CopyRows[] = []
@@ -99,7 +101,7 @@ export function messageWriter(
 
   /** One statement is a transaction by itself. */
   const inOneTransaction = <T>(others: Others, work: (connection: Connection) => Promise<T>): Promise<T> =>
-    others.letters.length === 0 && others.unheard.length === 0
+    others.letters.length === 0 && others.unheard.length === 0 && others.late.length === 0
       ? withConnection(pool, work)
       : inTransaction(pool, async (connection) => {
           await insertOthers(connection, others)
@@ -142,7 +144,7 @@ export function messageWriter(
   return {
     async write(messages) {
       const letters = messages.flatMap((message) => lettersOf(message, message.rejections))
-      const others = { letters, unheard: machines.unheard(messages) }
+      const others = { letters, unheard: machines.unheard(messages), late: lateHours(messages, late) }
       const isFresh = messages.every(({ delivery }) => delivery.deliveryCount === 1)
       let written: Written | null = null
       if (copies && isFresh) {
@@ -161,7 +163,7 @@ export function messageWriter(
       const unheard = machines.unheard(part)
       const refused: RefusedRow[] = []
       const stored = await inTransaction(pool, async (connection) => {
-        await insertOthers(connection, { letters: [], unheard })
+        await insertOthers(connection, { letters: [], unheard, late: lateHours(part, late) })
         return insertSplitting(connection, rowsOf(part), refused)
       })
       machines.remember(unheard)
@@ -171,7 +173,7 @@ export function messageWriter(
     async settle(message, refused) {
       const all = refusedReadings(message, refused, maxDeadLetters)
       const letters = lettersOf(message, [...message.rejections, ...all.rejections])
-      await inTransaction(pool, (connection) => insertOthers(connection, { letters, unheard: [] }))
+      await inTransaction(pool, (connection) => insertOthers(connection, { letters, unheard: [], late: [] }))
       return all
     },
   }
@@ -181,11 +183,14 @@ interface Others {
   readonly letters: readonly DeadLetterRow[]
   /** Machines that are not in their table yet, sorted: every writer locks them in the same order. */
   readonly unheard: readonly string[]
+  /** Hours of late readings. */
+  readonly late: readonly string[]
 }
 
-async function insertOthers(connection: Connection, { letters, unheard }: Others): Promise<void> {
+async function insertOthers(connection: Connection, { letters, unheard, late }: Others): Promise<void> {
   if (letters.length > 0) await insertDeadLettersOnce(connection, letters)
   if (unheard.length > 0) await insertHeardMachines(connection, unheard)
+  if (late.length > 0) await insertLateHours(connection, late)
 }
 
 function readingOf({ row: { position, reading }, refusal }: RefusedRow): RefusedReading {

@@ -7,6 +7,7 @@ import type { DeadLetterFilter } from '../dead-letter.ts'
 import type { Posting } from '../posted-readings.ts'
 import type { Reading } from '../reading.ts'
 import type { Replaying } from '../replay-dead-letters.ts'
+import type { SeriesQuery } from '../series.ts'
 import type { StorageReport } from '../storage-report.ts'
 import type { Machine, NewMachine, ReadingsQuery } from './contract.ts'
 import type { DeadLetter, DeadLetterWithReplays, Replay } from './dead-letter-contract.ts'
@@ -20,6 +21,7 @@ import { metricsRoutes, type MetricsPage } from './routes/metrics.ts'
 import { postedReadingRoutes } from './routes/posted-readings.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { replayRoutes } from './routes/replays.ts'
+import { seriesRoutes } from './routes/series.ts'
 import { storageRoutes } from './routes/storage.ts'
 
 /** What the API asks of the store. Each throws UnavailableError while the store is away. */
@@ -38,6 +40,8 @@ export interface Queries {
   deadLetters(limit: number, filter: DeadLetterFilter, cursor: string | null): Promise<DeadLetter[]>
   /** Whole; null when there is none. */
   deadLetter(id: string): Promise<DeadLetterWithReplays | null>
+  /** The answer as JSON text. */
+  series(query: SeriesQuery): Promise<string>
   /** Oldest first, in pages. */
   readings(query: ReadingsQuery): AsyncIterable<Reading[]>
 }
@@ -70,6 +74,7 @@ export function createApp(options: WebOptions): FastifyInstance {
   machineRoutes(app, queries)
   oneMachineRoutes(app, queries)
   readingRoutes(app, queries)
+  seriesRoutes(app, queries)
   postedReadingRoutes(app, posting)
   storageRoutes(app, storage)
   deadLetterRoutes(app, queries)

@@ -102,6 +102,8 @@ test('every metric of the pipeline is on the dashboard or in an alert', () => {
     'cnc_monitor_consumer_ack_floor_stream_sequence',
     'cnc_monitor_stream_last_sequence',
     'cnc_monitor_stream_messages',
+    'cnc_monitor_aggregates_last_success_timestamp_seconds',
+    'cnc_monitor_aggregates_last_failure_timestamp_seconds',
   ])
 })
 

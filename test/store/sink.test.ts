@@ -10,7 +10,6 @@ import { listDeadLetters } from '../../src/store/dead-letters.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { openPool, type Pool } from '../../src/store/pool.ts'
 import { readReadings } from '../../src/store/read-readings.ts'
-import { setRetention } from '../../src/store/retention.ts'
 import { defaultLimits, goldenCases, receivedAtMs } from '../golden/cases.ts'
 import { withDatabase } from '../support/embedded-database.ts'
 import { sinkOn } from '../support/store.ts'
@@ -196,21 +195,4 @@ test('migrations run once, also when two monitors start at the same time', () =>
     } finally {
       await Promise.all(pools.map((pool) => pool.end()))
     }
-  }))
-
-test('the retention policy follows the configuration', () =>
-  withStore(async (pool) => {
-    const policies = async () =>
-      (
-        await pool.query(
-          "SELECT config->>'drop_after' AS after FROM timescaledb_information.jobs WHERE proc_name = 'policy_retention'",
-        )
-      ).rows
-    await setRetention(pool, 90)
-    await setRetention(pool, 90)
-    assert.deepEqual(await policies(), [{ after: '90 days' }])
-    await setRetention(pool, 30)
-    assert.deepEqual(await policies(), [{ after: '30 days' }])
-    await setRetention(pool, 0)
-    assert.deepEqual(await policies(), [])
   }))

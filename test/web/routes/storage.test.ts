@@ -25,7 +25,7 @@ test('storage is reported for the embedded servers', () =>
     assert.deepEqual([growth?.['bytes_per_day'], growth?.['full_on']], [null, null])
     const policies = report['policies'] as unknown as Record<string, unknown>[]
     const retention = policies.find(({ name }) => name === 'retention')
-    assert.deepEqual([retention?.['table'], retention?.['schedule_seconds']], ['sensor_data', 86_400])
+    assert.deepEqual([retention?.['table'], retention?.['schedule_seconds']], ['sensor_data', 60])
     const all = await Promise.all([storage(), storage(), storage()])
     assert.equal(new Set(all.map(({ as_of }) => as_of)).size, 1)
 

@@ -1,0 +1,148 @@
+// Series of a machine through the API of the whole program, with many clients at once: a day of ten readings a second
+// and thirty days, each to a thousand points.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { runAlone } from '../src/store/keep-aggregates.ts'
+import { openPool, type Pool } from '../src/store/pool.ts'
+import { quantile } from './figures.ts'
+import { urlOf } from './monitor.ts'
+import { emptyTable } from './run-case.ts'
+import type { Servers } from './servers.ts'
+
+const PROGRAM = join(import.meta.dirname, '..', 'bin', 'cnc-monitor.js')
+const CLIENTS = 20
+const WARM_UP_MS = 2_000
+const MEASURE_MS = 10_000
+/** What is written in one statement. */
+const ROWS = 36_000
+
+export interface SeriesCase {
+  readonly title: string
+  readonly requests: number
+  readonly failed: number
+  readonly bytes: number
+  readonly p50: number
+  readonly p95: number
+}
+
+const machines = [
+  { name: 'BENCH-DAY', days: 1, everyMs: 100 },
+  { name: 'BENCH-MONTH', days: 30, everyMs: 10_000 },
+]
+const fields = 'temperature,spindle_load_percent'
+
+export async function seriesUnderLoad(
+  servers: Servers,
+  say: (progress: string) => void,
+): Promise<SeriesCase[]> {
+  await emptyTable(servers)
+  const pool = openPool({
+    url: servers.databaseUrl,
+    purpose: 'jobs',
+    size: 1,
+    statementTimeoutMs: 600_000,
+    onError: () => undefined,
+  })
+  try {
+    await fill(pool, servers.isEmbedded.database, say)
+  } finally {
+    await pool.end()
+  }
+  say('series: starting the monitor')
+  const child = spawn(process.execPath, [PROGRAM, 'serve'], {
+    env: {
+      ...process.env,
+      NATS_URL: servers.natsUrl,
+      DATABASE_URL: servers.databaseUrl,
+      STREAM_NAME: 'BENCH_SERIES',
+      STREAM_MAX_BYTES: '1000000',
+      HTTP_PORT: '0',
+      RETENTION_DAYS: '0',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  try {
+    const url = await urlOf(child.stdout)
+    const end = new Date().toISOString()
+    const results: SeriesCase[] = []
+    for (const { name, days } of machines) {
+      const start = new Date(Date.parse(end) - days * 86_400_000).toISOString()
+      for (const wanted of [fields, undefined]) {
+        const query = `start_time=${start}&end_time=${end}&points=1000${wanted === undefined ? '' : `&fields=${wanted}`}`
+        const title = `${days === 1 ? 'a day of 10 Hz' : '30 days'}, ${wanted === undefined ? 'all' : 'two'} fields`
+        say(`series: ${title}`)
+        results.push({ title, ...(await ask(`${url}/api/v1/machines/${name}/series?${query}`)) })
+      }
+    }
+    return results
+  } finally {
+    child.kill('SIGTERM')
+    await exited
+    await servers.nats.request('$JS.API.STREAM.DELETE.BENCH_SERIES').catch(() => undefined)
+  }
+}
+
+/** Written by the database itself: what is measured is reading. */
+async function fill(pool: Pool, isEmbedded: boolean, say: (progress: string) => void): Promise<void> {
+  for (const { name, days, everyMs } of machines) {
+    const count = (days * 86_400_000) / everyMs
+    for (let done = 0; done < count; done += ROWS) {
+      say(`series: ${name}, ${done} of ${count} readings`)
+      await pool.query(
+        `INSERT INTO sensor_data (machine_id, time, message_id, position, received_at, temperature, spindle_speed, x_pos_mm,
+           y_pos_mm, z_pos_mm, feed_rate_actual, spindle_load_percent, machine_state, active_program_line, total_power_kw)
+         SELECT $1, now() - make_interval(secs => $2::float8 - i * $3::float8), i, 0, now(), 20 + i % 97 / 8.0, 8000 + i % 1013, i % 500 / 16.0,
+           i % 499 / 16.0, i % 211 / 16.0, i % 3001, i % 120, (ARRAY['RUNNING', 'IDLE', 'ALARM'])[1 + i / 700 % 3], i / 10 % 500,
+           i % 15 / 4.0
+         FROM generate_series($4::int, $5::int) AS i`,
+        [name, days * 86_400, everyMs / 1_000, done, Math.min(done + ROWS, count) - 1],
+      )
+    }
+  }
+  say('series: refreshing the aggregates')
+  // What was written this way is marked nowhere.
+  const walkFrom = (ago: string) =>
+    pool.query(
+      'UPDATE aggregate_state SET unmarked_from = now() - $1::interval, late_before = now() - $1::interval',
+      [ago],
+    )
+  await walkFrom('31 days')
+  const { signal } = new AbortController()
+  await runAlone(pool, { retentionDays: 0, windowMinutes: isEmbedded ? 10 : 60, signal })
+  await walkFrom('1 hour')
+  await pool.query('VACUUM ANALYZE')
+}
+
+/** Every client asks again as soon as it has its answer. */
+async function ask(url: string): Promise<Omit<SeriesCase, 'title'>> {
+  const times: number[] = []
+  let bytes = 0
+  let failed = 0
+  const startMs = performance.now()
+  const untilMs = startMs + WARM_UP_MS + MEASURE_MS
+  const agent = new Agent({ keepAlive: true, maxSockets: CLIENTS })
+  const client = async () => {
+    while (performance.now() < untilMs) {
+      const askedMs = performance.now()
+      const answer = await read(url, agent)
+      bytes = answer.bytes
+      if (answer.status !== 200) failed++
+      if (askedMs > startMs + WARM_UP_MS) times.push(performance.now() - askedMs)
+    }
+  }
+  await Promise.all(Array.from({ length: CLIENTS }, client))
+  agent.destroy()
+  return { requests: times.length, failed, bytes, p50: quantile(times, 0.5), p95: quantile(times, 0.95) }
+}
+
+/** Not by fetch, which would take more of the machine than it leaves to what is measured. */
+async function read(url: string, agent: Agent): Promise<{ status: number; bytes: number }> {
+  const [response] = (await once(get(url, { agent }), 'response')) as [IncomingMessage]
+  let bytes = 0
+  response.on('data', (chunk: Buffer) => (bytes += chunk.length))
+  await once(response, 'end')
+  return { status: response.statusCode ?? 0, bytes }
+}
