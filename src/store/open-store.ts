@@ -20,18 +20,23 @@ export interface StoreOptions {
   readonly wait: WaitOptions
 }
 
+/** As many pages of exports are read at once. */
+const EXPORT_CONNECTIONS = 2
+
 /** Separate pools: a batch never waits for a query of the API, a readiness check for neither. */
 export interface Store {
   readonly ingest: Pool
   readonly ready: Pool
   readonly api: Pool
+  /** For pages of exports: small, so that they leave the server time for everything else. */
+  readonly exports: Pool
   /** Whether the server takes COPY. */
   readonly copies: boolean
 }
 
 /** Waits for the database. Throws UsageError for a server that cannot be used. */
 export async function openStore(options: StoreOptions, life: Lifecycle, log: Log): Promise<Store> {
-  const open = (purpose: 'ingest' | 'ready' | 'api', size: number) => {
+  const open = (purpose: 'ingest' | 'ready' | 'api' | 'exports', size: number) => {
     const pool = openPool({
       url: options.url,
       purpose,
@@ -46,10 +51,11 @@ export async function openStore(options: StoreOptions, life: Lifecycle, log: Log
   const ingest = open('ingest', options.writers + 1)
   const ready = open('ready', 1)
   const api = open('api', options.apiConnections)
+  const exports = open('exports', EXPORT_CONNECTIONS)
   const migrations = await readMigrations(join(import.meta.dirname, '..', '..', 'migrations'))
   const applied = (name: string) => log.info(`Migration ${name} is applied`)
   await waitFor('the database', () => migrate(ingest, migrations, applied), options.wait)
   await setRetention(ingest, options.retentionDays)
   const copies = await waitFor('the database', () => takesCopy(ingest), options.wait)
-  return { ingest, ready, api, copies }
+  return { ingest, ready, api, exports, copies }
 }

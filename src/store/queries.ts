@@ -1,6 +1,7 @@
 // What the API asks of the store. A database that is away is told apart from a mistake of ours.
 import type { DeadLetterFilter } from '../dead-letter.ts'
 import { UnavailableError } from '../errors.ts'
+import type { ReadingsQuery } from '../readings-query.ts'
 import { countReplayable, findDeadLetter, listDeadLetters, listReplayable } from './dead-letters.ts'
 import {
   changeMachine,
@@ -11,14 +12,18 @@ import {
   type MachineChange,
   type NewMachine,
 } from './machines.ts'
-import type { Pool } from './pool.ts'
-import { readReadings, type ReadingsQuery } from './read-readings.ts'
+import { exportTurns } from './export-turns.ts'
+import { latestReadings } from './latest-readings.ts'
+import type { Store } from './open-store.ts'
+import { limitedReadings, readingPages } from './reading-pages.ts'
 import { failReplays, requestReplays } from './replays.ts'
 import { kindOfFailure } from './sqlstate.ts'
 import { readStorage } from './storage.ts'
 
-/** The queries of the API on this pool. Each throws UnavailableError while the database is away. */
-export function apiQueries(pool: Pool) {
+/** The queries of the API. Each throws UnavailableError while the database is away. */
+export function apiQueries({ api: pool, exports, ingest }: Pick<Store, 'api' | 'exports' | 'ingest'>) {
+  const turns = exportTurns(ingest, exports.options.max)
+  const latest = latestReadings(pool)
   return {
     machines: () => listMachines(pool).catch(rethrow),
     registerMachine: (machine: NewMachine) => registerMachine(pool, machine).catch(rethrow),
@@ -37,9 +42,12 @@ export function apiQueries(pool: Pool) {
       requestReplays(pool, ids, payload, by).catch(rethrow),
     failReplays: (ids: readonly string[], reason: string) => failReplays(pool, ids, reason).catch(rethrow),
     storage: () => readStorage(pool).catch(rethrow),
+    latest: () => latest.read().catch(rethrow),
+    limitedReadings: (query: ReadingsQuery, limit: number) =>
+      limitedReadings(exports, turns, query, limit).catch(rethrow),
     async *readings(query: ReadingsQuery) {
       try {
-        yield* readReadings(pool, query)
+        yield* readingPages(exports, turns, query)
       } catch (error) {
         rethrow(error)
       }

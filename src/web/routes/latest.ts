@@ -1,0 +1,11 @@
+import type { FastifyInstance } from 'fastify'
+import type { Queries } from '../server.ts'
+
+/** The last reading of every machine, by the machine's own time, with `received_at`. */
+export function latestRoutes(app: FastifyInstance, queries: Queries): void {
+  app.get('/api/v1/latest', async (_request, reply) => {
+    const readings = await queries.latest()
+    const body = readings.length === 0 ? '[]' : `[\n${readings.map(({ json }) => json).join(',\n')}\n]\n`
+    return reply.type('application/json; charset=utf-8').send(body)
+  })
+}
