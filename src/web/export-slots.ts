@@ -3,13 +3,24 @@
 import type { ServerResponse } from 'node:http'
 import { Problem } from './problems.ts'
 
-const SLOTS = 64
-const WAITING = 256
-const WAIT_LIMIT_MS = 10_000
+export interface SlotLimits {
+  readonly slots: number
+  /** Requests that may wait at once, and how long each may. */
+  readonly waiting: number
+  readonly waitMs: number
+}
+
+const USUAL: SlotLimits = { slots: 64, waiting: 256, waitMs: 10_000 }
 
 export class ExportSlots {
-  #free = SLOTS
+  readonly #limits: SlotLimits
+  #free: number
   readonly #waiting = new Set<() => void>()
+
+  constructor(limits: SlotLimits = USUAL) {
+    this.#limits = limits
+    this.#free = limits.slots
+  }
 
   /** Resolves when there is room, which `response` holds until it is closed. Throws a Problem. */
   async take(response: ServerResponse): Promise<void> {
@@ -22,9 +33,9 @@ export class ExportSlots {
   #turn(response: ServerResponse): Promise<void> {
     const busy = new Problem(
       'busy',
-      `${SLOTS} answers of readings are being read at the moment; try again soon.`,
+      `${this.#limits.slots} answers of readings are being read at the moment; try again soon.`,
     )
-    if (this.#waiting.size >= WAITING) return Promise.reject(busy)
+    if (this.#waiting.size >= this.#limits.waiting) return Promise.reject(busy)
     return new Promise((resolve, reject) => {
       const end = () => {
         clearTimeout(limit)
@@ -33,7 +44,7 @@ export class ExportSlots {
       }
       const go = () => (end(), resolve())
       const giveUp = () => (end(), reject(busy))
-      const limit = setTimeout(giveUp, WAIT_LIMIT_MS)
+      const limit = setTimeout(giveUp, this.#limits.waitMs)
       response.once('close', giveUp)
       this.#waiting.add(go)
     })

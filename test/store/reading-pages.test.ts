@@ -11,9 +11,10 @@ import type { ReadingRow } from '../../src/store/reading-columns.ts'
 import { limitedReadings, readingPages } from '../../src/store/reading-pages.ts'
 import { csvRecords, type Cell } from '../support/csv.ts'
 import { readingRows } from '../support/rows.ts'
-import { withStore } from '../support/store.ts'
+import { storeForAll } from '../support/store.ts'
 import { queryFor, textOf } from '../support/stored-readings.ts'
 
+const store = storeForAll()
 const empty = Object.fromEntries(readingFields.map(({ name }) => [name, null]))
 
 /** A reading with little in it; several of one instant differ in their message. */
@@ -46,28 +47,28 @@ function meantByCsv([machine_id, timestamp, ...cells]: readonly Cell[]): Record<
   return { ...found, ...(extra === null ? {} : asMeant(extra ?? assert.fail('extra is missing'))) }
 }
 
-test('every reading says in every format what readingJson says of it', () =>
-  withStore(async (pool) => {
-    await fc.assert(
-      fc.asyncProperty(readingRows, async (rows) => {
-        await pool.query('TRUNCATE sensor_data')
-        await insert(pool, rows)
-        for (const id of new Set(rows.map(({ reading }) => reading.machine_id))) {
-          const wanted = rows
-            .filter(({ reading }) => reading.machine_id === id)
-            .map(({ reading }) => meaning(asMeant(readingJson(reading))))
-            .sort()
-          const lines = (await textOf(pool, queryFor(id))).split('\n').slice(0, -1)
-          assert.deepEqual(lines.map((line) => meaning(asMeant(line))).sort(), wanted)
-          const array = (await textOf(pool, queryFor(id, { format: 'json' }))).replace(',', '[')
-          assert.deepEqual((JSON.parse(`${array}]`) as unknown[]).map(meaning).sort(), wanted)
-          const records = csvRecords(await textOf(pool, queryFor(id, { format: 'csv' })))
-          assert.deepEqual(records.map((record) => meaning(meantByCsv(record))).sort(), wanted)
-        }
-      }),
-      { numRuns: 8 },
-    )
-  }))
+test('every reading says in every format what readingJson says of it', async () => {
+  const pool = await store.emptied()
+  await fc.assert(
+    fc.asyncProperty(readingRows, async (rows) => {
+      await pool.query('TRUNCATE sensor_data')
+      await insert(pool, rows)
+      for (const id of new Set(rows.map(({ reading }) => reading.machine_id))) {
+        const wanted = rows
+          .filter(({ reading }) => reading.machine_id === id)
+          .map(({ reading }) => meaning(asMeant(readingJson(reading))))
+          .sort()
+        const lines = (await textOf(pool, queryFor(id))).split('\n').slice(0, -1)
+        assert.deepEqual(lines.map((line) => meaning(asMeant(line))).sort(), wanted)
+        const array = (await textOf(pool, queryFor(id, { format: 'json' }))).replace(',', '[')
+        assert.deepEqual((JSON.parse(`${array}]`) as unknown[]).map(meaning).sort(), wanted)
+        const records = csvRecords(await textOf(pool, queryFor(id, { format: 'csv' })))
+        assert.deepEqual(records.map((record) => meaning(meantByCsv(record))).sort(), wanted)
+      }
+    }),
+    { numRuns: 8 },
+  )
+})
 
 /** Four of each instant, spread over days and over gaps between chunks. */
 const many = Array.from({ length: 2_600 }, (_, i) => {
@@ -88,138 +89,138 @@ const partCounts = (lines: string) =>
     .slice(0, -1)
     .map((line) => asMeant(line)['part_count'])
 
-test('pages put together are the whole, in both orders, whatever their size', () =>
-  withStore(async (pool) => {
-    await insert(pool, many)
-    const turns = exportTurns(pool, 2)
-    assert.deepEqual(partCounts(await textOf(pool, queryFor('M'))), inOrder)
-    for (const order of ['asc', 'desc'] as const) {
-      const wanted = order === 'asc' ? inOrder : inOrder.toReversed()
-      for (const limit of [137, 650, 2_600]) {
-        const found: unknown[] = []
-        let after: ReadingKey | null = null
-        for (let more = true; more;) {
-          const page = await limitedReadings(pool, turns, queryFor('M', { order, after }), limit)
-          const counts = partCounts(Buffer.concat(page.texts).toString())
-          found.push(...counts)
-          ;({ more, last: after } = page)
-          assert.ok(counts.length === limit || !more)
-        }
-        assert.deepEqual(found, wanted, `${order}, ${limit} at once`)
+test('pages put together are the whole, in both orders, whatever their size', async () => {
+  const pool = await store.emptied()
+  await insert(pool, many)
+  const turns = exportTurns(pool, 2)
+  assert.deepEqual(partCounts(await textOf(pool, queryFor('M'))), inOrder)
+  for (const order of ['asc', 'desc'] as const) {
+    const wanted = order === 'asc' ? inOrder : inOrder.toReversed()
+    for (const limit of [137, 650, 2_600]) {
+      const found: unknown[] = []
+      let after: ReadingKey | null = null
+      for (let more = true; more;) {
+        const page = await limitedReadings(pool, turns, queryFor('M', { order, after }), limit)
+        const counts = partCounts(Buffer.concat(page.texts).toString())
+        found.push(...counts)
+        ;({ more, last: after } = page)
+        assert.ok(counts.length === limit || !more)
       }
+      assert.deepEqual(found, wanted, `${order}, ${limit} at once`)
     }
-    const [startTime, endTime] = ['2026-02-02T00:00:00.000001Z', '2026-02-09T00:00:00.000002Z']
-    const window = queryFor('M', { startTime, endTime })
-    const padded = (time: string) => (time.length === 20 ? time.replace('Z', '.000000Z') : time)
-    const inWindow = (n: number | null) => {
-      const time = padded(many.find(({ reading }) => reading.part_count === n)?.reading.timestamp ?? '')
-      return time >= startTime && time <= endTime
-    }
-    assert.deepEqual(partCounts(await textOf(pool, window)), inOrder.filter(inWindow))
-  }))
+  }
+  const [startTime, endTime] = ['2026-02-02T00:00:00.000001Z', '2026-02-09T00:00:00.000002Z']
+  const window = queryFor('M', { startTime, endTime })
+  const padded = (time: string) => (time.length === 20 ? time.replace('Z', '.000000Z') : time)
+  const inWindow = (n: number | null) => {
+    const time = padded(many.find(({ reading }) => reading.part_count === n)?.reading.timestamp ?? '')
+    return time >= startTime && time <= endTime
+  }
+  assert.deepEqual(partCounts(await textOf(pool, window)), inOrder.filter(inWindow))
+})
 
-test('pages put together are the whole while readings arrive', () =>
-  withStore(async (pool) => {
-    await insert(pool, many)
-    const found: unknown[] = []
-    let arriving = 10_000
-    for await (const page of readingPages(pool, exportTurns(pool, 2), queryFor('M'))) {
-      found.push(...partCounts(page.text.toString()))
-      // Before the page's end, at it, and beyond everything, in a chunk that was not there.
-      const { time } = page.last
-      const later = row(arriving++, '2026-03-09T00:00:00Z')
-      await insert(pool, [
-        row(arriving++, '2026-01-01T00:00:00Z'),
-        row(arriving++, time.replace(/0+Z$/, 'Z')),
-        later,
-      ])
-    }
-    assert.deepEqual(
-      found.filter((n) => Number(n) < 10_000),
-      inOrder,
-    )
-    assert.equal(new Set(found).size, found.length)
-    assert.ok(found.includes(10_000), 'what was stored ahead of the last key is given as well')
-  }))
-
-test('machines follow each other by id, and a page may end in any of them', () =>
-  withStore(async (pool) => {
-    const ids = ['b', 'a', 'ä', 'a"b', "it's \\", 'A']
-    await insert(
-      pool,
-      ids.flatMap((machine_id, m) =>
-        [1, 2, 3].map((n) => row(m * 10 + n, `2026-02-0${n}T00:00:00Z`, { machine_id })),
-      ),
-    )
-    await pool.query('INSERT INTO machines (id, registered) SELECT unnest($1::text[]), false', [
-      [...ids, 'silent'],
+test('pages put together are the whole while readings arrive', async () => {
+  const pool = await store.emptied()
+  await insert(pool, many)
+  const found: unknown[] = []
+  let arriving = 10_000
+  for await (const page of readingPages(pool, exportTurns(pool, 2), queryFor('M'))) {
+    found.push(...partCounts(page.text.toString()))
+    // Before the page's end, at it, and beyond everything, in a chunk that was not there.
+    const { time } = page.last
+    const later = row(arriving++, '2026-03-09T00:00:00Z')
+    await insert(pool, [
+      row(arriving++, '2026-01-01T00:00:00Z'),
+      row(arriving++, time.replace(/0+Z$/, 'Z')),
+      later,
     ])
-    const turns = exportTurns(pool, 2)
-    const idsOf = (text: string) =>
-      text
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => asMeant(line)['machine_id'])
-    const all = idsOf(await textOf(pool, queryFor('', { machineIds: null })))
-    assert.deepEqual([...new Set(all)].sort(), ids.toSorted())
-    assert.equal(all.length, 18)
-    const found: unknown[] = []
-    let after: ReadingKey | null = null
-    for (let more = true; more;) {
-      const page = await limitedReadings(pool, turns, queryFor('', { machineIds: null, after }), 4)
-      found.push(...idsOf(Buffer.concat(page.texts).toString()))
-      ;({ more, last: after } = page)
-    }
-    assert.deepEqual(found, all)
-    const some = idsOf(await textOf(pool, queryFor('', { machineIds: ['b', 'nobody', 'a', 'b'] })))
-    assert.deepEqual(some, ['a', 'a', 'a', 'b', 'b', 'b'])
-  }))
+  }
+  assert.deepEqual(
+    found.filter((n) => Number(n) < 10_000),
+    inOrder,
+  )
+  assert.equal(new Set(found).size, found.length)
+  assert.ok(found.includes(10_000), 'what was stored ahead of the last key is given as well')
+})
 
-test('readings that are large come in smaller pages, and one that is larger than a page comes alone', () =>
-  withStore(async (pool) => {
-    const program = 'P'.repeat(100_000)
-    await insert(
+test('machines follow each other by id, and a page may end in any of them', async () => {
+  const pool = await store.emptied()
+  const ids = ['b', 'a', 'ä', 'a"b', "it's \\", 'A']
+  await insert(
+    pool,
+    ids.flatMap((machine_id, m) =>
+      [1, 2, 3].map((n) => row(m * 10 + n, `2026-02-0${n}T00:00:00Z`, { machine_id })),
+    ),
+  )
+  await pool.query('INSERT INTO machines (id, registered) SELECT unnest($1::text[]), false', [
+    [...ids, 'silent'],
+  ])
+  const turns = exportTurns(pool, 2)
+  const idsOf = (text: string) =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => asMeant(line)['machine_id'])
+  const all = idsOf(await textOf(pool, queryFor('', { machineIds: null })))
+  assert.deepEqual([...new Set(all)].sort(), ids.toSorted())
+  assert.equal(all.length, 18)
+  const found: unknown[] = []
+  let after: ReadingKey | null = null
+  for (let more = true; more;) {
+    const page = await limitedReadings(pool, turns, queryFor('', { machineIds: null, after }), 4)
+    found.push(...idsOf(Buffer.concat(page.texts).toString()))
+    ;({ more, last: after } = page)
+  }
+  assert.deepEqual(found, all)
+  const some = idsOf(await textOf(pool, queryFor('', { machineIds: ['b', 'nobody', 'a', 'b'] })))
+  assert.deepEqual(some, ['a', 'a', 'a', 'b', 'b', 'b'])
+})
+
+test('readings that are large come in smaller pages, and one that is larger than a page comes alone', async () => {
+  const pool = await store.emptied()
+  const program = 'P'.repeat(100_000)
+  await insert(
+    pool,
+    Array.from({ length: 120 }, (_, i) => row(i + 1, '2026-02-01T00:00:00Z', { program })),
+  )
+  await insert(pool, [row(200, '2026-02-01T00:00:00Z', { program: 'P'.repeat(9 * 2 ** 20) })])
+  const sizes: number[] = []
+  let readings = 0
+  for await (const page of readingPages(pool, exportTurns(pool, 2), queryFor('M'))) {
+    sizes.push(page.text.length)
+    readings += page.readings
+  }
+  assert.equal(readings, 121)
+  assert.deepEqual(sizes.filter((bytes) => bytes > 8 * 2 ** 20).length, 1)
+  const { texts, more } = await limitedReadings(pool, exportTurns(pool, 2), queryFor('M'), 120)
+  assert.ok(Buffer.concat(texts).length < 16 * 2 ** 20)
+  assert.equal(more, true)
+})
+
+test('an export leaves no connection behind, also when it is broken off in the middle', async () => {
+  const pool = await store.emptied()
+  await insert(pool, many)
+  for (let i = 0; i < 10; i++) {
+    for await (const page of readingPages(pool, exportTurns(pool, 1), queryFor('M'))) {
+      assert.ok(page.readings > 0)
+      break
+    }
+  }
+  assert.equal(pool.idleCount, pool.totalCount)
+})
+
+test('fields narrow what is given', async () => {
+  const pool = await store.emptied()
+  await insert(pool, [row(1, '2026-02-01T00:00:00Z', { temperature: 1.5, extra: '{"heat":1}' })])
+  const of = (names: readonly string[], extra: boolean) =>
+    textOf(
       pool,
-      Array.from({ length: 120 }, (_, i) => row(i + 1, '2026-02-01T00:00:00Z', { program })),
+      queryFor('M', { shown: { fields: readingFields.filter(({ name }) => names.includes(name)), extra } }),
     )
-    await insert(pool, [row(200, '2026-02-01T00:00:00Z', { program: 'P'.repeat(9 * 2 ** 20) })])
-    const sizes: number[] = []
-    let readings = 0
-    for await (const page of readingPages(pool, exportTurns(pool, 2), queryFor('M'))) {
-      sizes.push(page.text.length)
-      readings += page.readings
-    }
-    assert.equal(readings, 121)
-    assert.deepEqual(sizes.filter((bytes) => bytes > 8 * 2 ** 20).length, 1)
-    const { texts, more } = await limitedReadings(pool, exportTurns(pool, 2), queryFor('M'), 120)
-    assert.ok(Buffer.concat(texts).length < 16 * 2 ** 20)
-    assert.equal(more, true)
-  }))
-
-test('an export leaves no connection behind, also when it is broken off in the middle', () =>
-  withStore(async (pool) => {
-    await insert(pool, many)
-    for (let i = 0; i < 10; i++) {
-      for await (const page of readingPages(pool, exportTurns(pool, 1), queryFor('M'))) {
-        assert.ok(page.readings > 0)
-        break
-      }
-    }
-    assert.equal(pool.idleCount, pool.totalCount)
-  }))
-
-test('fields narrow what is given', () =>
-  withStore(async (pool) => {
-    await insert(pool, [row(1, '2026-02-01T00:00:00Z', { temperature: 1.5, extra: '{"heat":1}' })])
-    const of = (names: readonly string[], extra: boolean) =>
-      textOf(
-        pool,
-        queryFor('M', { shown: { fields: readingFields.filter(({ name }) => names.includes(name)), extra } }),
-      )
-    assert.equal(
-      await of(['temperature'], false),
-      '{"machine_id":"M","timestamp":"2026-02-01T00:00:00Z","temperature":1.5}\n',
-    )
-    assert.equal(await of([], true), '{"machine_id":"M","timestamp":"2026-02-01T00:00:00Z","heat": 1}\n')
-    assert.equal(await of([], false), '{"machine_id":"M","timestamp":"2026-02-01T00:00:00Z"}\n')
-  }))
+  assert.equal(
+    await of(['temperature'], false),
+    '{"machine_id":"M","timestamp":"2026-02-01T00:00:00Z","temperature":1.5}\n',
+  )
+  assert.equal(await of([], true), '{"machine_id":"M","timestamp":"2026-02-01T00:00:00Z","heat": 1}\n')
+  assert.equal(await of([], false), '{"machine_id":"M","timestamp":"2026-02-01T00:00:00Z"}\n')
+})
