@@ -21,7 +21,8 @@ const HEADER_BYTES = 19
 /** Column count, then length and value of time, message_id and position. */
 const KEY_BYTES = 12 + 12 + 8
 const END = -1
-const FIRST_CAPACITY = 1 << 16
+/** What most pages need, so that they are not copied while they grow. */
+const FIRST_CAPACITY = 640 * 1024
 
 /**
  * `select` gives text, timestamptz, int8 and int4, none of them NULL. Throws PageTooLargeError beyond `maxBytes`; the
