@@ -10,6 +10,7 @@ export interface SlotLimits {
   readonly waitMs: number
 }
 
+const RETRY_AFTER_S = 5
 const USUAL: SlotLimits = { slots: 64, waiting: 256, waitMs: 10_000 }
 
 export class ExportSlots {
@@ -31,23 +32,25 @@ export class ExportSlots {
   }
 
   #turn(response: ServerResponse): Promise<void> {
-    const busy = new Problem(
-      'busy',
-      `${this.#limits.slots} answers of readings are being read at the moment; try again soon.`,
-    )
-    if (this.#waiting.size >= this.#limits.waiting) return Promise.reject(busy)
     return new Promise((resolve, reject) => {
+      if (this.#waiting.size >= this.#limits.waiting) return reject(this.#refusal(response))
       const end = () => {
         clearTimeout(limit)
         response.off('close', giveUp)
         this.#waiting.delete(go)
       }
       const go = () => (end(), resolve())
-      const giveUp = () => (end(), reject(busy))
+      const giveUp = () => (end(), reject(this.#refusal(response)))
       const limit = setTimeout(giveUp, this.#limits.waitMs)
       response.once('close', giveUp)
       this.#waiting.add(go)
     })
+  }
+
+  #refusal(response: ServerResponse): Problem {
+    if (!response.closed) response.setHeader('retry-after', RETRY_AFTER_S)
+    const { slots } = this.#limits
+    return new Problem('busy', `${slots} answers of readings are under way already; try again soon.`)
   }
 
   /** The one that has waited longest takes the room over. */

@@ -2,7 +2,7 @@
 import { readingFields } from '../reading.ts'
 import type { ReadingsOrder, ReadingsQuery, ShownFields } from '../readings-query.ts'
 import { keyOfCursor } from './cursor.ts'
-import { oneOf, textOf, timeOf, wholeNumberOf, type Parameter } from './parameters.ts'
+import { noParameters, oneOf, textOf, timeOf, wholeNumberOf, type Parameter } from './parameters.ts'
 import { Problem } from './problems.ts'
 import { acceptedFormat, formats } from './readings-format.ts'
 
@@ -23,15 +23,7 @@ export function readReadingsQuery(
   machineIds: readonly string[] | null,
   accept: string | undefined,
 ): ReadingsRequest {
-  const unknown = Object.keys(parameters).find((name) => !(names as readonly string[]).includes(name))
-  if (unknown !== undefined) {
-    const known = names.join(', ')
-    throw new Problem(
-      'invalid_parameter',
-      `${unknown.slice(0, 100)} is no parameter here; ${known} are.`,
-      unknown,
-    )
-  }
+  noParameters(parameters, names)
   const { start_time, end_time, limit, order: wantedOrder, cursor, fields, format } = parameters
   const order: ReadingsOrder =
     wantedOrder === undefined ? 'asc' : oneOf('order', wantedOrder, ['asc', 'desc'])

@@ -13,15 +13,14 @@ export async function withApi<T>(
   const open = (purpose: 'ingest' | 'api' | 'exports') =>
     openPool({ url: databaseUrl, purpose, size: 2, statementTimeoutMs: 20_000, onError: () => undefined })
   const pools = { ingest: open('ingest'), api: open('api'), exports: open('exports') }
-  const notHere = () => Promise.reject(new Error('There is no broker in this test.'))
-  const app = createApp({
+  const parts = {
     queries: apiQueries(pools),
-    replays: { one: notHere, bulk: notHere },
-    readiness: () => ({ ready: true, checks: {} }),
-    metrics: { contentType: 'text/plain', exposition: notHere, request: () => undefined },
-    log: pino({ write: () => undefined }),
+    metrics: { request: () => undefined },
+    log: pino({}, { write: () => undefined }),
     ...(heard === undefined ? {} : { heard }),
-  })
+  }
+  // What needs a broker is not there and not asked for.
+  const app = createApp(parts as unknown as WebOptions)
   try {
     return await run(await listen(app, '127.0.0.1', 0, 0))
   } finally {

@@ -5,8 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ReadingsQuery } from '../../readings-query.ts'
 import { cursorOf } from '../cursor.ts'
 import { ExportSlots } from '../export-slots.ts'
-import type { Parameter } from '../parameters.ts'
-import { Problem } from '../problems.ts'
+import { machineIdOf, type Parameter } from '../parameters.ts'
 import { formats, framed } from '../readings-format.ts'
 import { machineIdsOf, readReadingsQuery } from '../readings-query.ts'
 import type { Queries } from '../server.ts'
@@ -25,9 +24,7 @@ export function readingRoutes(app: FastifyInstance, queries: Queries): void {
     '/api/v1/machines/:id/data',
     { exposeHeadRoute: false },
     (request, reply) => {
-      const { id } = request.params
-      if (id.includes('\0')) throw new Problem('invalid_parameter', 'No machine id holds U+0000.', 'id')
-      return send(request, reply, [id], request.query)
+      return send(request, reply, [machineIdOf(request.params.id)], request.query)
     },
   )
 
