@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { Command } from 'commander'
 import { copyLimit } from './copy-limit.ts'
+import { measureExports, reportExports } from './exports.ts'
 import { fixed, spread, table, whole, type Spread } from './figures.ts'
 import { latencyAt } from './latency.ts'
 import { monitorUnderLoad, type UnderLoad } from './monitor.ts'
@@ -42,6 +43,7 @@ interface Options {
   readonly messages: number
   readonly rounds: number
   readonly backlog: number
+  readonly rows: number
   readonly seconds: number
   readonly only: readonly string[] | null
   readonly json: string
@@ -50,12 +52,13 @@ interface Options {
 const number = (text: string) => Number(text)
 const program = new Command('npm run bench --')
   .description(
-    'Measures ingestion against the embedded servers, or those of NATS_URL and DATABASE_URL (a database and streams ' +
-      'of its own are made there and taken away). Parts: rounds, latency, monitor, series.',
+    'Measures ingestion, exports and series against the embedded servers, or those of NATS_URL and DATABASE_URL ' +
+      '(a database and streams of its own are made there and taken away). Parts: rounds, latency, monitor, series, exports.',
   )
   .option('--messages <n>', 'messages of a round', number, 200_000)
   .option('--rounds <n>', 'alternating rounds of each case', number, 3)
   .option('--backlog <n>', 'messages that wait for the monitor', number, 1_000_000)
+  .option('--rows <n>', 'readings of an export', number, 1_000_000)
   .option('--seconds <n>', 'seconds of each latency', number, 10)
   .option(
     '--only <part...>',
@@ -84,9 +87,15 @@ try {
       )
     : null
   const series = isWanted('series') ? await seriesUnderLoad(servers, say) : []
+  const exported = isWanted('exports')
+    ? await measureExports(servers, options.rows, options.messages, options.rounds, (progress) =>
+        say(`exports: ${progress}`),
+      )
+    : null
   note('')
   report(rounds, latency, monitor)
   reportSeries(series)
+  if (exported !== null) reportExports(exported, (line) => process.stdout.write(`${line}\n`))
   const settings = configFor('BENCH')
   const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', platform: process.platform }
   const versions = { node: process.version, ...servers.versions, embedded: servers.isEmbedded }
@@ -100,6 +109,7 @@ try {
     latency,
     monitor,
     series,
+    exported,
   }
   writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
   process.stdout.write(`\nAll figures: ${options.json}\n`)

@@ -1,15 +1,11 @@
 // The whole program with a backlog waiting: its memory, and how its API answers meanwhile.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { quantile } from './figures.ts'
+import { startMonitor } from './monitor-process.ts'
 import { peakMiB } from './processes.ts'
 import { emptyTable } from './run-case.ts'
 import type { Servers } from './servers.ts'
 import { deleteStream, fillStream, untilSettled } from './stream.ts'
 
-const PROGRAM = join(import.meta.dirname, '..', 'bin', 'cnc-monitor.js')
 const PATHS = ['/healthz', '/api/v1/machines'] as const
 const BETWEEN_REQUESTS_MS = 20
 const LIMIT_MS = 600_000
@@ -34,25 +30,14 @@ export async function monitorUnderLoad(
   await emptyTable(servers)
   say('the monitor works on it')
   const startMs = performance.now()
-  const child = spawn(process.execPath, [PROGRAM, 'serve'], {
-    env: {
-      ...process.env,
-      NATS_URL: servers.natsUrl,
-      DATABASE_URL: servers.databaseUrl,
-      STREAM_NAME: stream,
-      HTTP_PORT: '0',
-      LOG_LEVEL: 'info',
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = once(child, 'exit')
+  const monitor = startMonitor(servers, stream)
   try {
-    const url = await urlOf(child.stdout)
+    const url = await monitor.url
     const settled = new AbortController()
     const asking = PATHS.map((path) => ask(url + path, settled.signal))
     await untilSettled(servers.nats, stream, AbortSignal.timeout(LIMIT_MS))
     const ms = performance.now() - startMs
-    const peak = peakMiB(child.pid ?? 0)
+    const peak = peakMiB(monitor.pid)
     settled.abort()
     const answers = await Promise.all(asking)
     return {
@@ -62,22 +47,9 @@ export async function monitorUnderLoad(
       answers: Object.fromEntries(PATHS.map((path, i) => [path, summary(answers[i] ?? [])])),
     }
   } finally {
-    child.kill('SIGTERM')
-    await exited
+    await monitor.stop()
     await deleteStream(servers.nats, stream)
   }
-}
-
-/** Reads on for ever: a full pipe would hold the monitor up. */
-export function urlOf(output: NodeJS.ReadableStream): Promise<string> {
-  return new Promise((resolve, reject) => {
-    createInterface({ input: output })
-      .on('line', (line) => {
-        const found = /The monitor is up: (http:\/\/[^/]+)\//.exec(line)
-        if (found?.[1] !== undefined) resolve(found[1])
-      })
-      .on('close', () => reject(new Error('the monitor ended')))
-  })
 }
 
 /** Milliseconds of each answer; Infinity for one that failed. */

@@ -1,17 +1,14 @@
 // Series of a machine through the API of the whole program, with many clients at once: a day of ten readings a second
 // and thirty days, each to a thousand points.
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage } from 'node:http'
-import { join } from 'node:path'
 import { runAlone } from '../src/store/keep-aggregates.ts'
 import { openPool, type Pool } from '../src/store/pool.ts'
 import { quantile } from './figures.ts'
-import { urlOf } from './monitor.ts'
+import { startMonitor } from './monitor-process.ts'
 import { emptyTable } from './run-case.ts'
 import type { Servers } from './servers.ts'
 
-const PROGRAM = join(import.meta.dirname, '..', 'bin', 'cnc-monitor.js')
 const CLIENTS = 20
 const WARM_UP_MS = 2_000
 const MEASURE_MS = 10_000
@@ -51,21 +48,9 @@ export async function seriesUnderLoad(
     await pool.end()
   }
   say('series: starting the monitor')
-  const child = spawn(process.execPath, [PROGRAM, 'serve'], {
-    env: {
-      ...process.env,
-      NATS_URL: servers.natsUrl,
-      DATABASE_URL: servers.databaseUrl,
-      STREAM_NAME: 'BENCH_SERIES',
-      STREAM_MAX_BYTES: '1000000',
-      HTTP_PORT: '0',
-      RETENTION_DAYS: '0',
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = once(child, 'exit')
+  const monitor = startMonitor(servers, 'BENCH_SERIES', { STREAM_MAX_BYTES: '1000000', RETENTION_DAYS: '0' })
   try {
-    const url = await urlOf(child.stdout)
+    const url = await monitor.url
     const end = new Date().toISOString()
     const results: SeriesCase[] = []
     for (const { name, days } of machines) {
@@ -79,8 +64,7 @@ export async function seriesUnderLoad(
     }
     return results
   } finally {
-    child.kill('SIGTERM')
-    await exited
+    await monitor.stop()
     await servers.nats.request('$JS.API.STREAM.DELETE.BENCH_SERIES').catch(() => undefined)
   }
 }

@@ -104,7 +104,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
 
   const removing = keepDeadLettersFor(config.retention.deadLetterDays, hourly, store.api, signal, log)
   life.onStop('the retention of dead letters', () => removing)
-  const queries = apiQueries(store.api)
+  const queries = apiQueries(store)
   const replays = replaying(queries, publisherOn(nats))
   const posting = postingTo(config, nats)
   const storage = storageReports({

@@ -20,6 +20,9 @@ export interface StoreOptions {
   readonly wait: WaitOptions
 }
 
+/** As many pages of exports are read at once. */
+const EXPORT_CONNECTIONS = 2
+
 /** Separate pools: a batch never waits for a query of the API, a readiness check for neither. */
 export interface Store {
   readonly ingest: Pool
@@ -27,6 +30,8 @@ export interface Store {
   readonly api: Pool
   /** Of the job that keeps the aggregates. */
   readonly jobs: Pool
+  /** For pages of exports: small, so that they leave the server time for everything else. */
+  readonly exports: Pool
   /** Whether the server takes COPY. */
   readonly copies: boolean
   /** Which readings are late; nothing is known of it yet. */
@@ -36,7 +41,7 @@ export interface Store {
 /** Waits for the database. Throws UsageError for a server that cannot be used. */
 export async function openStore(options: StoreOptions, life: Lifecycle, log: Log): Promise<Store> {
   const open = (
-    purpose: 'ingest' | 'ready' | 'api' | 'jobs',
+    purpose: 'ingest' | 'ready' | 'api' | 'exports' | 'jobs',
     size: number,
     statementTimeoutMs = options.statementTimeoutMs,
   ) => {
@@ -56,9 +61,10 @@ export async function openStore(options: StoreOptions, life: Lifecycle, log: Log
   const api = open('api', options.apiConnections)
   // One to work and one to look. Refreshing an hour of a large shop takes its time, and nobody waits for it.
   const jobs = open('jobs', 2, JOB_TIMEOUT_MS)
+  const exports = open('exports', EXPORT_CONNECTIONS)
   const migrations = await readMigrations(join(import.meta.dirname, '..', '..', 'migrations'))
   const applied = (name: string) => log.info(`Migration ${name} is applied`)
   await waitFor('the database', () => migrate(ingest, migrations, applied), options.wait)
   const copies = await waitFor('the database', () => takesCopy(ingest), options.wait)
-  return { ingest, ready, api, jobs, copies, late: new LateBoundary() }
+  return { ingest, ready, api, exports, jobs, copies, late: new LateBoundary() }
 }

@@ -5,7 +5,7 @@ import { sqlstateOf } from './sqlstate.ts'
 export interface PoolOptions {
   readonly url: string
   /** Seen by the server's administrator; the embedded database serves by it: commits, readiness, the rest. */
-  readonly purpose: 'ingest' | 'ready' | 'api' | 'jobs'
+  readonly purpose: 'ingest' | 'ready' | 'api' | 'exports' | 'jobs'
   readonly size: number
   readonly statementTimeoutMs: number
   /** An idle connection broke; the pool has already replaced it. */

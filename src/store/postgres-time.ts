@@ -25,6 +25,13 @@ export function microsOfTimestamp(time: string): number | bigint {
   return Number.isSafeInteger(all) ? all : BigInt(seconds) * 1_000_000n + BigInt(micros)
 }
 
+/** The reverse: RFC 3339 in UTC, to the microsecond, six digits of fraction. Of the years 1 to 9999. */
+export function timestampOfMicros(micros: bigint): string {
+  const sinceMs = micros >= 0n ? micros / 1_000n : (micros - 999n) / 1_000n
+  const rest = String(micros - sinceMs * 1_000n).padStart(3, '0')
+  return `${new Date(Number(sinceMs) + EPOCH_2000_MS).toISOString().slice(0, -1)}${rest}Z`
+}
+
 /** Counted in years that begin in March, so that the leap day is the last one of its year. */
 function daysSince2000(year: number, month: number, day: number): number {
   const y = month > 2 ? year : year - 1

@@ -3,6 +3,7 @@ import type { DeadLetterFilter } from '../dead-letter.ts'
 import { UnavailableError } from '../errors.ts'
 import type { SeriesQuery } from '../series.ts'
 import { aggregateRefresh } from './aggregate-state.ts'
+import type { ReadingsQuery } from '../readings-query.ts'
 import { countReplayable, findDeadLetter, listDeadLetters, listReplayable } from './dead-letters.ts'
 import {
   changeMachine,
@@ -13,15 +14,19 @@ import {
   type MachineChange,
   type NewMachine,
 } from './machines.ts'
-import type { Pool } from './pool.ts'
-import { readReadings, type ReadingsQuery } from './read-readings.ts'
+import { exportTurns } from './export-turns.ts'
+import { latestReadings } from './latest-readings.ts'
+import type { Store } from './open-store.ts'
+import { limitedReadings, readingPages } from './reading-pages.ts'
 import { readSeries } from './read-series.ts'
 import { failReplays, requestReplays } from './replays.ts'
 import { kindOfFailure } from './sqlstate.ts'
 import { readStorage } from './storage.ts'
 
-/** The queries of the API on this pool. Each throws UnavailableError while the database is away. */
-export function apiQueries(pool: Pool) {
+/** The queries of the API. Each throws UnavailableError while the database is away. */
+export function apiQueries({ api: pool, exports, ingest }: Pick<Store, 'api' | 'exports' | 'ingest'>) {
+  const turns = exportTurns(ingest, exports.options.max)
+  const latest = latestReadings(pool)
   return {
     machines: () => listMachines(pool).catch(rethrow),
     registerMachine: (machine: NewMachine) => registerMachine(pool, machine).catch(rethrow),
@@ -42,9 +47,12 @@ export function apiQueries(pool: Pool) {
     series: (query: SeriesQuery) => readSeries(pool, query).catch(rethrow),
     aggregateRefresh: () => aggregateRefresh(pool).catch(rethrow),
     storage: () => readStorage(pool).catch(rethrow),
+    latest: () => latest.read().catch(rethrow),
+    limitedReadings: (query: ReadingsQuery, limit: number) =>
+      limitedReadings(exports, turns, query, limit).catch(rethrow),
     async *readings(query: ReadingsQuery) {
       try {
-        yield* readReadings(pool, query)
+        yield* readingPages(exports, turns, query)
       } catch (error) {
         rethrow(error)
       }

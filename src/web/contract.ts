@@ -1,5 +1,6 @@
 // The shapes of the API: what clients send and get.
 import { Type, type Static } from 'typebox'
+import { lastHeardProperties } from './last-heard.ts'
 
 export const nullable = {
   number: Type.Union([Type.Number(), Type.Null()]),
@@ -18,6 +19,9 @@ export const machineSchema = Type.Object({
   last_updated: Type.String({ description: 'RFC 3339, UTC' }),
 })
 export type Machine = Static<typeof machineSchema>
+
+/** A machine of the list. */
+export const listedMachineSchema = Type.Object({ ...machineSchema.properties, ...lastHeardProperties })
 
 /** No U+0000 and no half of a character: the database keeps neither. */
 export const shortText = Type.String({ maxLength: 200, pattern: '^[^\\u0000\\ud800-\\udfff]*$' })
@@ -40,10 +44,3 @@ export const newMachineSchema = Type.Object(
   { additionalProperties: false },
 )
 export type NewMachine = Static<typeof newMachineSchema>
-
-export interface ReadingsQuery {
-  readonly machineId: string
-  /** RFC 3339; both ends belong to the window. Null: open. */
-  readonly startTime: string | null
-  readonly endTime: string | null
-}

@@ -5,17 +5,20 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Logger } from 'pino'
 import type { DeadLetterFilter } from '../dead-letter.ts'
 import type { Posting } from '../posted-readings.ts'
-import type { Reading } from '../reading.ts'
+import type { LatestReading } from '../latest-reading.ts'
+import type { LimitedReadings, ReadingsPage, ReadingsQuery } from '../readings-query.ts'
 import type { Replaying } from '../replay-dead-letters.ts'
 import type { SeriesQuery } from '../series.ts'
 import type { StorageReport } from '../storage-report.ts'
-import type { Machine, NewMachine, ReadingsQuery } from './contract.ts'
+import type { Machine, NewMachine } from './contract.ts'
 import type { DeadLetter, DeadLetterWithReplays, Replay } from './dead-letter-contract.ts'
 import type { MachineChange } from './machine-contract.ts'
+import type { Heard } from './last-heard.ts'
 import { badAddress, handleProblems } from './problems.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
 import { oneMachineRoutes } from './routes/machine.ts'
+import { latestRoutes } from './routes/latest.ts'
 import { machineRoutes } from './routes/machines.ts'
 import { metricsRoutes, type MetricsPage } from './routes/metrics.ts'
 import { postedReadingRoutes } from './routes/posted-readings.ts'
@@ -42,8 +45,11 @@ export interface Queries {
   deadLetter(id: string): Promise<DeadLetterWithReplays | null>
   /** The answer as JSON text. */
   series(query: SeriesQuery): Promise<string>
-  /** Oldest first, in pages. */
-  readings(query: ReadingsQuery): AsyncIterable<Reading[]>
+  /** In pages. */
+  readings(query: ReadingsQuery): AsyncGenerator<ReadingsPage, void, undefined>
+  limitedReadings(query: ReadingsQuery, limit: number): Promise<LimitedReadings>
+  /** Of every machine that ever sent, by its id. */
+  latest(): Promise<LatestReading[]>
 }
 
 export interface WebOptions {
@@ -54,10 +60,12 @@ export interface WebOptions {
   readonly readiness: () => Readiness
   readonly metrics: MetricsPage
   readonly log: Logger
+  /** The last reading that was received of a machine, where that is known without the store. */
+  readonly heard?: (machineId: string) => Heard | null
 }
 
 export function createApp(options: WebOptions): FastifyInstance {
-  const { queries, replays, posting, storage, readiness, metrics, log } = options
+  const { queries, replays, posting, storage, readiness, metrics, log, heard } = options
   const app = Fastify({
     loggerInstance: log.child({}, { level: 'warn' }),
     bodyLimit: 2 ** 20,
@@ -71,8 +79,9 @@ export function createApp(options: WebOptions): FastifyInstance {
   handleProblems(app)
   metricsRoutes(app, metrics)
   healthRoutes(app, readiness)
-  machineRoutes(app, queries)
+  machineRoutes(app, queries, heard)
   oneMachineRoutes(app, queries)
+  latestRoutes(app, queries)
   readingRoutes(app, queries)
   seriesRoutes(app, queries)
   postedReadingRoutes(app, posting)

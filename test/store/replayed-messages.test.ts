@@ -5,16 +5,15 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { settle } from '../../src/ingest/settle.ts'
 import type { Sink } from '../../src/pipeline-types.ts'
-import { readingJson } from '../../src/reading.ts'
 import { findDeadLetter, listDeadLetters } from '../../src/store/dead-letters.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { inTransaction, openPool, type Pool } from '../../src/store/pool.ts'
-import { readReadings } from '../../src/store/read-readings.ts'
 import { sinkWithReplays } from '../../src/store/replayed-messages.ts'
 import { requestReplays } from '../../src/store/replays.ts'
 import { type Answered, delivered } from '../support/delivered.ts'
 import { withNativeDatabase } from '../support/native-database.ts'
 import { openTestPool, sinkOn as plainSinkOn, withStore } from '../support/store.ts'
+import { storedReadings } from '../support/stored-readings.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 
@@ -59,14 +58,6 @@ async function replaysOf(pool: Pool, id: string) {
   return letter.replays.map((one) => [one.outcome, one.outcome_code, one.requested_by] as const)
 }
 
-async function readingsOf(pool: Pool, machineId: string): Promise<unknown[]> {
-  const all: unknown[] = []
-  for await (const page of readReadings(pool, { machineId, startTime: null, endTime: null })) {
-    all.push(...page.map((reading) => JSON.parse(readingJson(reading)) as unknown))
-  }
-  return all
-}
-
 /** What makes a row the one it is. */
 async function identities(pool: Pool): Promise<{ sequence: number; position: number }[]> {
   const { rows } = await pool.query<{ sequence: number; position: number }>(
@@ -107,7 +98,7 @@ test('a corrected replay is stored once, whatever is replayed or delivered again
     assert.equal(await write(sink, first, second, original), 0)
     assert.deepEqual(first.answers, ['ack', 'ack', 'ack'])
     assert.deepEqual(second.answers, ['ack', 'ack'])
-    assert.deepEqual(await readingsOf(pool, 'M'), [{ ...good(), temperature: 1 }])
+    assert.deepEqual(await storedReadings(pool, 'M'), [{ ...good(), temperature: 1 }])
     assert.deepEqual(await identities(pool), [{ sequence: 1, position: 0 }])
     assert.equal((await onlyLetter(pool)).state, 'stored')
     assert.deepEqual(await replaysOf(pool, id), [
@@ -134,7 +125,7 @@ test('two replays of one dead letter, handled at once by two sinks, store one', 
           stored.reduce((a, b) => a + b),
           1,
         )
-        assert.equal((await readingsOf(pool, `M${round}`)).length, 1)
+        assert.equal((await storedReadings(pool, `M${round}`)).length, 1)
       }
     } finally {
       await other.end()
@@ -159,8 +150,8 @@ test('a corrected element of an array goes alone and keeps its place; its siblin
       { sequence: 1, position: 1 },
       { sequence: 1, position: 2 },
     ])
-    assert.deepEqual(await readingsOf(pool, 'A'), [good('A'), good('A')])
-    assert.deepEqual(await readingsOf(pool, 'C'), [])
+    assert.deepEqual(await storedReadings(pool, 'A'), [good('A'), good('A')])
+    assert.deepEqual(await storedReadings(pool, 'C'), [])
   }))
 
 test('a nested array is not let in by replaying it as it is', () =>
@@ -170,7 +161,7 @@ test('a nested array is not let in by replaying it as it is', () =>
     const { id } = await onlyLetter(pool)
     assert.equal(await write(sink, await replayed(pool, id, 2)), 0)
     assert.deepEqual(await replaysOf(pool, id), [['refused', 'wrong_root', 'ann']])
-    assert.deepEqual(await readingsOf(pool, 'X'), [])
+    assert.deepEqual(await storedReadings(pool, 'X'), [])
   }))
 
 test('a whole message may be corrected to an array, and is stored whole or not at all', () =>
@@ -340,7 +331,7 @@ test('a replay whose dead letter was removed meanwhile is stored once, as the re
     // One that nobody asked for looks the same: it is stored too, and takes nobody's place.
     const replayOf = { ...(replay.delivery.replayOf ?? assert.fail()), position: 0 }
     assert.equal(await write(sink, delivered(good('FORGED'), 3, { replayOf })), 1)
-    assert.equal((await readingsOf(pool, 'A')).length, 1)
+    assert.equal((await storedReadings(pool, 'A')).length, 1)
     assert.deepEqual(await identities(pool), [
       { sequence: 1, position: 0 },
       { sequence: 1, position: 0 },

@@ -5,14 +5,13 @@ import { test } from 'node:test'
 import { decodeMessage } from '../../src/decode/decode-message.ts'
 import { settle } from '../../src/ingest/settle.ts'
 import type { DecodedMessage, WriteOutcome } from '../../src/pipeline-types.ts'
-import { readingJson } from '../../src/reading.ts'
 import { listDeadLetters } from '../../src/store/dead-letters.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { openPool, type Pool } from '../../src/store/pool.ts'
-import { readReadings } from '../../src/store/read-readings.ts'
 import { defaultLimits, goldenCases, receivedAtMs } from '../golden/cases.ts'
 import { withDatabase } from '../support/embedded-database.ts'
 import { sinkOn } from '../support/store.ts'
+import { storedReadings } from '../support/stored-readings.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 
@@ -65,14 +64,6 @@ function committed(outcome: WriteOutcome): WriteOutcome & { kind: 'committed' } 
   return outcome
 }
 
-async function readingsOf(pool: Pool, machineId: string): Promise<unknown[]> {
-  const all: unknown[] = []
-  for await (const page of readReadings(pool, { machineId, startTime: null, endTime: null })) {
-    all.push(...page.map((reading) => JSON.parse(readingJson(reading)) as unknown))
-  }
-  return all
-}
-
 test('every golden input is stored, refused and answered as expected', () =>
   withStore(async (pool) => {
     const sink = sinkOn(pool)
@@ -83,7 +74,7 @@ test('every golden input is stored, refused and answered as expected', () =>
       settle([one], committed(await sink.write([one])))
       assert.deepEqual(one.answers, [expected.answer], name)
       const machines = [...new Set(expected.readings.map((reading) => String(reading['machine_id'])))]
-      const stored = (await Promise.all(machines.map((id) => readingsOf(pool, id)))).flat()
+      const stored = (await Promise.all(machines.map((id) => storedReadings(pool, id)))).flat()
       assert.deepEqual(stored, expected.readings, name)
       const letters = (await listDeadLetters(pool, 1_000)).toReversed()
       assert.deepEqual(
@@ -156,7 +147,7 @@ test('two streams with the same sequences do not collide', () =>
     }
     assert.equal(committed(await sink.write([first])).stored, 1)
     assert.equal(committed(await sink.write([renewed])).stored, 1)
-    assert.equal((await readingsOf(pool, 'M')).length, 2)
+    assert.equal((await storedReadings(pool, 'M')).length, 2)
   }))
 
 test('while the database is away a batch is to be tried again, and nothing is stored', () =>

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { after, before } from 'node:test'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { openPool, type Pool } from '../../src/store/pool.ts'
 import type { Sink } from '../../src/pipeline-types.ts'
@@ -22,6 +23,26 @@ export async function withStore(run: (pool: Pool, url: string) => Promise<void>)
       await pool.end()
     }
   })
+}
+
+/** One store for all tests of a file; each is to begin with `emptied`. */
+export function storeForAll(): { emptied(): Promise<Pool> } {
+  const opened = Promise.withResolvers<Pool>()
+  const done = Promise.withResolvers<void>()
+  let running: Promise<void>
+  before(async () => {
+    running = withStore((pool) => (opened.resolve(pool), done.promise))
+    running.catch(opened.reject)
+    await opened.promise
+  })
+  after(() => (done.resolve(), running))
+  return {
+    async emptied() {
+      const pool = await opened.promise
+      await pool.query('TRUNCATE sensor_data, machines')
+      return pool
+    },
+  }
 }
 
 export function openTestPool(url: string): Pool {

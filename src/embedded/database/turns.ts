@@ -5,7 +5,7 @@
  * longer than `maxWaitMs` goes before everybody, the longest waiting first: no rank starves.
  */
 
-/** Commits first, then readiness, everything else, jobs, and the database's own upkeep. */
+/** Commits first, then readiness, everything else, jobs and exports, and the database's own upkeep. */
 export const RANKS = { ingest: 0, ready: 1, others: 2, jobs: 3, upkeep: 4 } as const
 
 export type Rank = (typeof RANKS)[keyof typeof RANKS]
@@ -15,6 +15,7 @@ export function rankOf(applicationName: string): Rank {
   if (applicationName === 'cnc-monitor ingest') return RANKS.ingest
   if (applicationName === 'cnc-monitor ready') return RANKS.ready
   if (applicationName === 'cnc-monitor jobs') return RANKS.jobs
+  if (applicationName === 'cnc-monitor exports') return RANKS.jobs
   return RANKS.others
 }
 

@@ -1,13 +1,29 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { machineSchema, newMachineSchema, type NewMachine } from '../contract.ts'
+import { listedMachineSchema, machineSchema, newMachineSchema, type NewMachine } from '../contract.ts'
+import { lastHeard, laterOf, type Heard } from '../last-heard.ts'
 import { Problem } from '../problems.ts'
 import type { Queries } from '../server.ts'
 
-export function machineRoutes(app: FastifyInstance, queries: Queries): void {
-  app.get('/api/v1/machines', { schema: { response: { 200: Type.Array(machineSchema) } } }, () =>
-    queries.machines(),
+/** `heard`: the last reading that was received of a machine, where it is known without the store. */
+export function machineRoutes(
+  app: FastifyInstance,
+  queries: Queries,
+  heard: (machineId: string) => Heard | null = () => null,
+): void {
+  app.get(
+    '/api/v1/machines',
+    { schema: { response: { 200: Type.Array(listedMachineSchema) } } },
+    async () => {
+      const [machines, readings] = await Promise.all([queries.machines(), queries.latest()])
+      const stored = new Map(readings.map((reading) => [reading.machineId, reading]))
+      const nowMs = Date.now()
+      return machines.map((machine) => {
+        const last = laterOf(stored.get(machine.id) ?? null, heard(machine.id))
+        return { ...machine, ...lastHeard(last, nowMs) }
+      })
+    },
   )
 
   app.post<{ Body: NewMachine }>(
