@@ -5,7 +5,8 @@
 //
 // Why: parsing into an object and checking that object costs three times as much, and twice the garbage
 // (docs/performance.md). Numbers are exact: fifteen digits fit a double, and dividing two exact doubles rounds
-// once, as reading the decimal number does (Clinger, "How to read floating point numbers accurately", 1990).
+// once, as reading the decimal number does (Clinger, "How to read floating point numbers accurately", 1990);
+// numbers of more digits are read by the language itself, as JSON.parse does.
 import type { PlacedReading } from '../pipeline-types.ts'
 import { readingFields, type Alarm, type Reading, type ReadingValues } from '../reading.ts'
 import { parseTimestamp } from '../timestamp.ts'
@@ -28,6 +29,8 @@ const FIRST_PRINTABLE = 0x20
 const LAST_PRINTABLE = 0x7e
 
 const MOST_DIGITS = 15
+/** Of longer numbers; what is longer still may be beyond a double. */
+const MOST_DIGITS_READ = 40
 const MAX_ID_CHARACTERS = 128
 const POWERS_OF_TEN = Array.from({ length: MOST_DIGITS + 1 }, (_, exponent) => 10 ** exponent)
 
@@ -158,7 +161,7 @@ export class UsualMessages {
     return true
   }
 
-  /** A number of at most fifteen digits without an exponent, as RFC 8259 writes it. */
+  /** A number without an exponent, as RFC 8259 writes it. */
   #number(place: number, isInteger: boolean): boolean {
     const bytes = this.#bytes
     let at = this.#at
@@ -176,12 +179,17 @@ export class UsualMessages {
       for (; byte >= ZERO && byte <= NINE; byte = bytes[++at] as number) digits = digits * 10 + (byte - ZERO)
       const fractionDigits = at - fraction
       count += fractionDigits
-      if (isInteger || fractionDigits === 0 || count > MOST_DIGITS) return false
-      digits /= POWERS_OF_TEN[fractionDigits] as number
+      if (isInteger || fractionDigits === 0) return false
+      if (count <= MOST_DIGITS) digits /= POWERS_OF_TEN[fractionDigits] as number
     }
-    if (count > MOST_DIGITS) return false
+    if (count <= MOST_DIGITS) {
+      this.#numbers[place] = isNegative ? -digits : digits
+    } else {
+      // What was computed has seventeen digits as often as not.
+      if (isInteger || count > MOST_DIGITS_READ) return false
+      this.#numbers[place] = Number(bytes.toString('latin1', this.#at, at))
+    }
     // An exponent, or anything else that goes on, is met by whoever expects a comma or the end next.
-    this.#numbers[place] = isNegative ? -digits : digits
     this.#at = at
     return true
   }

@@ -222,6 +222,18 @@ test('property: every number of up to fifteen digits without an exponent is take
   )
 })
 
+test('property: numbers as programs compute them, of seventeen digits, are taken and exact', () => {
+  const usual = new UsualMessages()
+  fc.assert(
+    fc.property(fc.double({ min: -1e9, max: 1e9, noDefaultInfinity: true, noNaN: true }), (value) => {
+      const spelt = Object.is(value, -0) ? '-0' : JSON.stringify(value)
+      const message = `{"machine_id":"M","timestamp":${times[0]},"temperature":${spelt}}`
+      assert.equal(isTaken(usual, message), !spelt.includes('e'), spelt)
+    }),
+    { numRuns: 5_000 },
+  )
+})
+
 test('the ordinary messages are taken: classic, of the simulated shop, and as Python writes them', () => {
   const usual = new UsualMessages()
   const classic = testReading(receivedAtMs)
