@@ -225,10 +225,12 @@ function timestampsOf({ startMs, bucketSeconds, count }: Grid): string {
 const DAY = 86_400
 const DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'))
 
-/** Whole seconds. */
+/** Whole seconds. RFC 3339 ends with the year 9999, a bucket may end later. */
 function timeText(ms: number): string {
-  return new Date(ms).toISOString().replace('.000Z', 'Z')
+  return new Date(Math.min(ms, LAST_MS)).toISOString().replace('.000Z', 'Z')
 }
+
+const LAST_MS = Date.parse('9999-12-31T23:59:59Z')
 
 interface Answer {
   readonly source: Source
