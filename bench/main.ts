@@ -225,10 +225,10 @@ function report(
 }
 
 function reportSeries(series: readonly SeriesCase[]): void {
-  for (const { title, requests, failed, bytes, p50, p95 } of series) {
+  for (const { title, requests, failed, bytes, p50, p95, cpuMs } of series) {
     process.stdout.write(
       `series of ${title}: p50 ${fixed(p50, 1)} ms, p95 ${fixed(p95, 1)} ms (wanted: 50), 20 clients, ${whole(requests)} requests, ` +
-        `${failed} failed, ${whole(bytes)} bytes each\n`,
+        `${failed} failed, ${whole(bytes)} bytes each; CPU ms a request: monitor ${fixed(cpuMs.monitor, 2)}, database ${fixed(cpuMs.database, 2)}\n`,
     )
   }
 }

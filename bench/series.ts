@@ -6,6 +6,7 @@ import { runAlone } from '../src/store/keep-aggregates.ts'
 import { openPool, type Pool } from '../src/store/pool.ts'
 import { quantile } from './figures.ts'
 import { startMonitor } from './monitor-process.ts'
+import { cpuSeconds } from './processes.ts'
 import { emptyTable } from './run-case.ts'
 import type { Servers } from './servers.ts'
 
@@ -22,6 +23,8 @@ export interface SeriesCase {
   readonly bytes: number
   readonly p50: number
   readonly p95: number
+  /** Milliseconds of CPU a request. */
+  readonly cpuMs: { readonly monitor: number; readonly database: number }
 }
 
 const machines = [
@@ -53,13 +56,21 @@ export async function seriesUnderLoad(
     const url = await monitor.url
     const end = new Date().toISOString()
     const results: SeriesCase[] = []
+    const books = () => ({
+      monitor: cpuSeconds([monitor.pid]),
+      database: cpuSeconds(servers.databasePids()),
+    })
     for (const { name, days } of machines) {
       const start = new Date(Date.parse(end) - days * 86_400_000).toISOString()
       for (const wanted of [fields, undefined]) {
         const query = `start_time=${start}&end_time=${end}&points=1000${wanted === undefined ? '' : `&fields=${wanted}`}`
         const title = `${days === 1 ? 'a day of 10 Hz' : '30 days'}, ${wanted === undefined ? 'all' : 'two'} fields`
         say(`series: ${title}`)
-        results.push({ title, ...(await ask(`${url}/api/v1/machines/${name}/series?${query}`)) })
+        const before = books()
+        const asked = await ask(`${url}/api/v1/machines/${name}/series?${query}`)
+        const after = books()
+        const each = (of: 'monitor' | 'database') => ((after[of] - before[of]) * 1_000) / asked.all
+        results.push({ title, ...asked, cpuMs: { monitor: each('monitor'), database: each('database') } })
       }
     }
     return results
@@ -101,10 +112,11 @@ async function fill(pool: Pool, isEmbedded: boolean, say: (progress: string) => 
 }
 
 /** Every client asks again as soon as it has its answer. */
-async function ask(url: string): Promise<Omit<SeriesCase, 'title'>> {
+async function ask(url: string): Promise<Omit<SeriesCase, 'title' | 'cpuMs'> & { readonly all: number }> {
   const times: number[] = []
   let bytes = 0
   let failed = 0
+  let all = 0
   const startMs = performance.now()
   const untilMs = startMs + WARM_UP_MS + MEASURE_MS
   const agent = new Agent({ keepAlive: true, maxSockets: CLIENTS })
@@ -114,12 +126,13 @@ async function ask(url: string): Promise<Omit<SeriesCase, 'title'>> {
       const answer = await read(url, agent)
       bytes = answer.bytes
       if (answer.status !== 200) failed++
+      all++
       if (askedMs > startMs + WARM_UP_MS) times.push(performance.now() - askedMs)
     }
   }
   await Promise.all(Array.from({ length: CLIENTS }, client))
   agent.destroy()
-  return { requests: times.length, failed, bytes, p50: quantile(times, 0.5), p95: quantile(times, 0.95) }
+  return { all, requests: times.length, failed, bytes, p50: quantile(times, 0.5), p95: quantile(times, 0.95) }
 }
 
 /** Not by fetch, which would take more of the machine than it leaves to what is measured. */

@@ -39,12 +39,15 @@ export interface Grid {
 
 export function gridAround(startTime: string, endTime: string, bucketSeconds: number): Grid {
   const width = bucketSeconds * 1_000
-  const startMs = Math.floor(Date.parse(startTime) / width) * width
+  // Buckets of years could begin before there are any.
+  const startMs = Math.max(Math.floor(Date.parse(startTime) / width) * width, YEAR_1_MS)
   // Microseconds are cut off: the end may lie a little later.
-  const endMs = Math.ceil((Date.parse(endTime) + (MICROSECONDS.test(endTime) ? 1 : 0)) / width) * width
-  return { startMs, endMs, bucketSeconds, count: (endMs - startMs) / width }
+  const lastMs = Date.parse(endTime) + (MICROSECONDS.test(endTime) ? 1 : 0)
+  const count = Math.ceil((lastMs - startMs) / width)
+  return { startMs, endMs: startMs + count * width, bucketSeconds, count }
 }
 
+const YEAR_1_MS = Date.parse('0001-01-01T00:00:00Z')
 const MICROSECONDS = /\.\d{4,6}Z$/
 
 /** Steps that people read easily; each divides a day. */

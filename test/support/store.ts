@@ -14,7 +14,7 @@ const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 const SERVER = process.env['TEST_DATABASE_URL']
 
 export async function withStore(run: (pool: Pool, url: string) => Promise<void>): Promise<void> {
-  await withEmptyDatabase(async (url) => {
+  await withOwnDatabase(true, async (url) => {
     const pool = openTestPool(url)
     try {
       await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
@@ -62,8 +62,13 @@ export function sinkOn(pool: Pool, options: Partial<SinkOptions> = {}): Sink {
 }
 
 /** A database without any table; else as `withStore`. */
-export async function withEmptyDatabase(run: (url: string) => Promise<void>): Promise<void> {
-  if (SERVER === undefined) return withDatabase(({ url }) => run(url))
+export function withEmptyDatabase(run: (url: string) => Promise<void>): Promise<void> {
+  return withOwnDatabase(false, run)
+}
+
+/** `isMigrated`: an embedded one may have its tables, which saves making them. */
+async function withOwnDatabase(isMigrated: boolean, run: (url: string) => Promise<void>): Promise<void> {
+  if (SERVER === undefined) return withDatabase(({ url }) => run(url), { isMigrated })
   const name = `test_${randomBytes(6).toString('hex')}`
   const server = openTestPool(SERVER)
   try {
