@@ -12,6 +12,7 @@ const LOOK_EVERY_MS = 2
 const MOST_PATIENCE_MS = 1_000
 
 export interface ExportTurns {
+  readonly atOnce: number
   /** Runs `work` when its turn comes, in the order of the calls. */
   run<T>(work: () => Promise<T>): Promise<T>
 }
@@ -29,6 +30,7 @@ export function exportTurns(writers: Pick<Pool, 'totalCount' | 'idleCount'>, atO
   }
 
   return {
+    atOnce,
     async run(work) {
       if (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve))
       else running++
