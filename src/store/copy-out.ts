@@ -22,7 +22,7 @@ const HEADER_BYTES = 19
 const KEY_BYTES = 12 + 12 + 8
 const END = -1
 /** What most pages need, so that they are not copied while they grow. */
-const FIRST_CAPACITY = 640 * 1024
+const FIRST_CAPACITY = 896 * 1024
 
 /**
  * `select` gives text, or text, timestamptz, int8 and int4, none of them NULL. Throws PageTooLargeError beyond `maxBytes`; the

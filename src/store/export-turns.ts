@@ -1,12 +1,12 @@
 // Whose turn it is to read a page: a few at once, and behind the batches that are being written.
 //
 // Invariant: commits come first. While a batch is being written a page waits, but no longer than a few times what
-// the last page took, so that under full load exports have a tenth of the time and still go on.
+// the last page took, so that under full load exports have a seventh of the time and still go on.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from './pool.ts'
 
 /** How many times its own time a page waits for writers at most. */
-const PATIENCE = 9
+const PATIENCE = 6
 const LOOK_EVERY_MS = 2
 /** One page that took long is no reason to stand still. */
 const MOST_PATIENCE_MS = 1_000

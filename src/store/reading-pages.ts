@@ -11,7 +11,7 @@ import type { Pool } from './pool.ts'
 import { literal, readingLine, timestampText } from './reading-text.ts'
 
 /** What a page is to have; the number of its readings follows from the size of those before. */
-const WANTED_BYTES = 512 * 1024
+const WANTED_BYTES = 768 * 1024
 const MOST_READINGS = 2_500
 const FIRST_READINGS = 500
 /** Beyond it a page is read again with fewer readings. A single one may have as many as a message. */

@@ -70,7 +70,7 @@ test('property: microseconds given back as a timestamp are the same instant, wit
   for (const text of [...turning, ...fc.sample(time, SAMPLES)]) {
     const given = timestampOfMicros(BigInt(microsOfTimestamp(text)))
     assert.match(given, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
-    assert.equal(given.replace(/\.?0*Z$/, 'Z'), text.replace(/\.?0*Z$/, 'Z'))
+    assert.equal(given.replace(/\.?0*Z$/, 'Z'), text.replace(/(?:\.0*|(\.\d*?)0*)Z$/, '$1Z'))
   }
 })
 
