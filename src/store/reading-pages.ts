@@ -6,9 +6,9 @@
 import type { LimitedReadings, ReadingKey, ReadingsPage, ReadingsQuery } from '../readings-query.ts'
 import { copyPage, PageTooLargeError, type CopiedPage } from './copy-out.ts'
 import type { ExportTurns } from './export-turns.ts'
-import { Pieces, readChunkStarts, type Piece } from './history.ts'
+import { Pieces, readChunkStarts } from './history.ts'
 import type { Pool } from './pool.ts'
-import { literal, readingLine, timestampText } from './reading-text.ts'
+import { selectKey, selectPage, selectWindow, type Range } from './reading-selects.ts'
 
 /** What a page is to have; the number of its readings follows from the size of those before. */
 const WANTED_BYTES = 768 * 1024
@@ -18,14 +18,6 @@ const FIRST_READINGS = 500
 const MOST_BYTES = 8 * 2 ** 20
 const MACHINES_AT_ONCE = 1_000
 
-/** Part of a machine's readings: within a piece of the history, after a key, up to a key; null: to the piece's end. */
-interface Range {
-  readonly machineId: string
-  readonly piece: Piece
-  readonly after: ReadingKey | null
-  readonly upTo: ReadingKey | null
-}
-
 /** Pages with at least one reading; `limit` readings at most. Each page takes its turn. */
 export async function* readingPages(
   pool: Pool,
@@ -33,10 +25,10 @@ export async function* readingPages(
   query: ReadingsQuery,
   limit = Infinity,
 ): AsyncGenerator<ReadingsPage, void, undefined> {
-  const starts = await readChunkStarts(pool, query.startTime, query.endTime)
+  const starts = await turns.run(() => readChunkStarts(pool, query.startTime, query.endTime))
   const reading = new PageReading(pool, turns, query)
   let left = limit
-  for await (const machineId of machinesOf(pool, query)) {
+  for await (const machineId of machinesOf(pool, turns, query)) {
     const pieces = new Pieces(starts, query.order)
     let after = query.after?.machineId === machineId ? query.after : null
     for (let piece = pieces.next(); piece !== null; piece = pieces.next()) {
@@ -137,9 +129,7 @@ class PageReading {
   /** The key of the range's n-th reading; null when it has fewer. */
   async #keyOf(range: Range, n: number): Promise<ReadingKey | null> {
     const { rows } = await this.#pool.query<[time: string, messageId: string, position: number]>({
-      text: `
-        SELECT ${timestampText('time')}, message_id, position FROM sensor_data
-        WHERE ${conditionsOf(this.#query, range)} ORDER BY ${orderOf(this.#query)} OFFSET ${n - 1} LIMIT 1`,
+      text: selectKey(this.#query, range, n),
       rowMode: 'array',
     })
     const [key] = rows
@@ -177,55 +167,10 @@ export async function limitedReadings(
   return { texts, last, more: following.done !== true }
 }
 
-/** At most so many, with their keys. */
-function selectPage(query: ReadingsQuery, range: Range, readings: number): string {
-  return `${selectWindow(query, range, 'time, message_id, position')} LIMIT ${readings}`
-}
-
-/** All of a range. */
-function selectWindow(query: ReadingsQuery, range: Range, ...also: readonly string[]): string {
-  const line = readingLine(query.format, range.machineId, query.shown)
-  return `
-    SELECT ${[line, ...also].join(', ')} FROM sensor_data
-    WHERE ${conditionsOf(query, range)} ORDER BY ${orderOf(query)}`
-}
-
-function orderOf({ order }: ReadingsQuery): string {
-  return ['time', 'message_id', 'position'].map((column) => `sensor_data.${column} ${order}`).join(', ')
-}
-
-function conditionsOf(
-  { order, startTime, endTime }: ReadingsQuery,
-  { machineId, piece: { from, to }, after, upTo }: Range,
-): string {
-  const [beyond, before] = order === 'asc' ? ['>', '<'] : ['<', '>']
-  return [
-    `machine_id = ${literal(machineId)}`,
-    ...within('>=', from),
-    ...within('<', to),
-    ...within('>=', startTime),
-    ...within('<=', endTime),
-    ...(after === null ? [] : keyed(beyond, after)),
-    ...(upTo === null ? [] : keyed(`${before}=`, upTo)),
-  ].join(' AND ')
-}
-
-/** The time once more: by it alone chunks are left out. */
-function keyed(comparison: string, { time, messageId, position }: ReadingKey): string[] {
-  const key = `${literal(time)}::timestamptz, ${literal(messageId)}::int8, ${position}::int4`
-  return [
-    ...within(comparison.endsWith('=') ? comparison : `${comparison}=`, time),
-    `(time, message_id, position) ${comparison} (${key})`,
-  ]
-}
-
-function within(comparison: string, time: string | null): string[] {
-  return time === null ? [] : [`time ${comparison} ${literal(time)}::timestamptz`]
-}
-
 /** By id, from the one on that the last page ended with. */
 async function* machinesOf(
   pool: Pool,
+  turns: ExportTurns,
   { machineIds, after }: ReadingsQuery,
 ): AsyncGenerator<string, void, undefined> {
   if (machineIds?.length === 1) return yield* machineIds
@@ -233,11 +178,9 @@ async function* machinesOf(
   let condition = `id >= $1`
   let from = after?.machineId ?? ''
   for (;;) {
-    const { rows } = await pool.query<[string]>({
-      text: `SELECT id FROM ${source} WHERE ${condition} ORDER BY id LIMIT ${MACHINES_AT_ONCE}`,
-      values: [from, ...(machineIds === null ? [] : [machineIds])],
-      rowMode: 'array',
-    })
+    const text = `SELECT id FROM ${source} WHERE ${condition} ORDER BY id LIMIT ${MACHINES_AT_ONCE}`
+    const values = [from, ...(machineIds === null ? [] : [machineIds])]
+    const { rows } = await turns.run(() => pool.query<[string]>({ text, values, rowMode: 'array' }))
     for (const [id] of rows) yield (from = id)
     if (rows.length < MACHINES_AT_ONCE) return
     condition = 'id > $1'
