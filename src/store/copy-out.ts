@@ -13,19 +13,19 @@ export interface CopiedPage {
   /** The first columns, one after the other. */
   readonly text: Buffer
   readonly rows: number
-  /** Of the last row: null when there is none. */
+  /** Of the last row; null when there is none, or no key was asked for. */
   readonly last: { readonly time: string; readonly messageId: string; readonly position: number } | null
 }
 
 const HEADER_BYTES = 19
-/** Column count, then length and value of time, message_id and position. */
+/** Length and value of time, message_id and position. */
 const KEY_BYTES = 12 + 12 + 8
 const END = -1
 /** What most pages need, so that they are not copied while they grow. */
-const FIRST_CAPACITY = 640 * 1024
+const FIRST_CAPACITY = 896 * 1024
 
 /**
- * `select` gives text, timestamptz, int8 and int4, none of them NULL. Throws PageTooLargeError beyond `maxBytes`; the
+ * `select` gives text, or text, timestamptz, int8 and int4, none of them NULL. Throws PageTooLargeError beyond `maxBytes`; the
  * connection is given up then.
  */
 export async function copyPage(pool: Pool, select: string, maxBytes: number): Promise<CopiedPage> {
@@ -42,14 +42,15 @@ function unframed(data: Buffer): CopiedPage {
   let end = 0
   let rows = 0
   let keyAt = 0
+  const keyBytes = data.readInt16BE(HEADER_BYTES) === 1 ? 0 : KEY_BYTES
   for (let at = HEADER_BYTES; data.readInt16BE(at) !== END; rows++) {
     const length = data.readInt32BE(at + 2)
     data.copyWithin(end, at + 6, at + 6 + length)
     end += length
     keyAt = at + 6 + length
-    at = keyAt + KEY_BYTES
+    at = keyAt + keyBytes
   }
-  if (rows === 0) return { text: Buffer.alloc(0), rows, last: null }
+  if (rows === 0 || keyBytes === 0) return { text: data.subarray(0, end), rows, last: null }
   // Read last: texts are moved towards the front and never over the last key.
   const last = {
     time: timestampOfMicros(data.readBigInt64BE(keyAt + 4)),

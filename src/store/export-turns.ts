@@ -1,17 +1,18 @@
 // Whose turn it is to read a page: a few at once, and behind the batches that are being written.
 //
 // Invariant: commits come first. While a batch is being written a page waits, but no longer than a few times what
-// the last page took, so that under full load exports have a tenth of the time and still go on.
+// the last page took, so that under full load exports have a seventh of the time and still go on.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from './pool.ts'
 
 /** How many times its own time a page waits for writers at most. */
-const PATIENCE = 9
+const PATIENCE = 6
 const LOOK_EVERY_MS = 2
 /** One page that took long is no reason to stand still. */
 const MOST_PATIENCE_MS = 1_000
 
 export interface ExportTurns {
+  readonly atOnce: number
   /** Runs `work` when its turn comes, in the order of the calls. */
   run<T>(work: () => Promise<T>): Promise<T>
 }
@@ -29,6 +30,7 @@ export function exportTurns(writers: Pick<Pool, 'totalCount' | 'idleCount'>, atO
   }
 
   return {
+    atOnce,
     async run(work) {
       if (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve))
       else running++

@@ -32,8 +32,7 @@ export async function readChunkStarts(
 }
 
 /**
- * Every instant lies in exactly one piece, also where no chunk is yet. `next` gives the following piece, `enlarge`
- * says that the last one held little.
+ * Every instant lies in exactly one piece, also where no chunk is yet.
  */
 export class Pieces {
   readonly #starts: readonly string[]
@@ -60,7 +59,8 @@ export class Pieces {
     }
   }
 
-  enlarge(): void {
-    this.#chunks = Math.min(MOST_CHUNKS, this.#chunks * 4)
+  /** Whether the last piece held much: the next one then covers one chunk, else more than before. */
+  held(much: boolean): void {
+    this.#chunks = much ? 1 : Math.min(MOST_CHUNKS, this.#chunks * 4)
   }
 }

@@ -32,7 +32,7 @@ export function latestReadings(pool: Pool): LatestReadings {
         older.set(found.machineId, found)
         missing.delete(found.machineId)
       }
-      pieces.enlarge()
+      pieces.held(false)
     }
     for (const id of missing) older.set(id, null)
     keptUntilMs = Math.max(keptUntilMs, performance.now() + KEPT * (performance.now() - startMs))

@@ -24,8 +24,14 @@ import { kindOfFailure } from './sqlstate.ts'
 import { readStorage } from './storage.ts'
 
 /** The queries of the API. Each throws UnavailableError while the database is away. */
-export function apiQueries({ api: pool, exports, ingest }: Pick<Store, 'api' | 'exports' | 'ingest'>) {
-  const turns = exportTurns(ingest, exports.options.max)
+export function apiQueries({
+  api: pool,
+  exports,
+  ingest,
+  copies,
+}: Pick<Store, 'api' | 'exports' | 'ingest' | 'copies'>) {
+  // The embedded database, which takes no COPY, does one thing at a time.
+  const turns = exportTurns(ingest, copies ? exports.options.max : 1)
   const latest = latestReadings(pool)
   return {
     machines: () => listMachines(pool).catch(rethrow),

@@ -6,12 +6,12 @@
 import type { LimitedReadings, ReadingKey, ReadingsPage, ReadingsQuery } from '../readings-query.ts'
 import { copyPage, PageTooLargeError, type CopiedPage } from './copy-out.ts'
 import type { ExportTurns } from './export-turns.ts'
-import { Pieces, readChunkStarts, type Piece } from './history.ts'
+import { Pieces, readChunkStarts } from './history.ts'
 import type { Pool } from './pool.ts'
-import { literal, readingLine } from './reading-text.ts'
+import { selectKey, selectPage, selectWindow, type Range } from './reading-selects.ts'
 
 /** What a page is to have; the number of its readings follows from the size of those before. */
-const WANTED_BYTES = 512 * 1024
+const WANTED_BYTES = 768 * 1024
 const MOST_READINGS = 2_500
 const FIRST_READINGS = 500
 /** Beyond it a page is read again with fewer readings. A single one may have as many as a message. */
@@ -25,32 +25,121 @@ export async function* readingPages(
   query: ReadingsQuery,
   limit = Infinity,
 ): AsyncGenerator<ReadingsPage, void, undefined> {
-  const starts = await readChunkStarts(pool, query.startTime, query.endTime)
-  const size = new PageSize()
+  const starts = await turns.run(() => readChunkStarts(pool, query.startTime, query.endTime))
+  const reading = new PageReading(pool, turns, query)
   let left = limit
-  for await (const machineId of machinesOf(pool, query)) {
+  for await (const machineId of machinesOf(pool, turns, query)) {
     const pieces = new Pieces(starts, query.order)
     let after = query.after?.machineId === machineId ? query.after : null
-    for (let piece = pieces.next(); piece !== null && left > 0;) {
-      const wanted = Math.min(size.readings, left)
-      const select = selectPage(query, machineId, piece, after, wanted)
-      const copied = await turns.run(() => pageOf(pool, select, wanted))
-      if (copied === null) {
-        size.tooLarge()
-        continue
+    for (let piece = pieces.next(); piece !== null; piece = pieces.next()) {
+      let pages = 0
+      for await (const page of reading.pagesWithin({ machineId, piece, after, upTo: null }, left)) {
+        pages++
+        after = page.last
+        left -= page.readings
+        yield page
+        if (left <= 0) return
       }
+      pieces.held(pages > 1)
+    }
+  }
+}
+
+/** Reads pages one after the other, or ahead of each other where nobody says how many are wanted. */
+class PageReading {
+  readonly #pool: Pool
+  readonly #turns: ExportTurns
+  readonly #query: ReadingsQuery
+  /** How many readings make a page. */
+  #readings = FIRST_READINGS
+
+  constructor(pool: Pool, turns: ExportTurns, query: ReadingsQuery) {
+    this.#pool = pool
+    this.#turns = turns
+    this.#query = query
+  }
+
+  async *pagesWithin(range: Range, limit: number): AsyncGenerator<ReadingsPage, void, undefined> {
+    const isAhead = limit === Infinity && this.#turns.atOnce > 1
+    yield* this.#oneByOne(isAhead ? yield* this.#ahead(range) : range, limit)
+  }
+
+  /**
+   * Finding where a page ends costs a tenth of reading it: so the next one is read while this one still is. Returns
+   * the rest, which is less than a page.
+   */
+  async *#ahead(range: Range): AsyncGenerator<ReadingsPage, Range, undefined> {
+    const ahead: { page: Range & { upTo: ReadingKey }; copied: Promise<CopiedPage | null> }[] = []
+    let rest = range
+    for (let isFull = true; isFull || ahead.length > 0;) {
+      const upTo: ReadingKey | null = isFull
+        ? await this.#turns.run(() => this.#keyOf(rest, this.#readings))
+        : null
+      isFull = upTo !== null
+      if (upTo !== null) {
+        const page = { ...rest, upTo }
+        const copied = this.#turns.run(() => this.#copied(selectWindow(this.#query, page), this.#readings))
+        copied.catch(() => undefined) // said where it is awaited, if it ever is
+        ahead.push({ page, copied })
+        rest = { ...rest, after: upTo }
+        if (ahead.length < this.#turns.atOnce) continue
+      }
+      const next = ahead.shift()
+      if (next !== undefined) yield* this.#taken(next.page, await next.copied)
+    }
+    return rest
+  }
+
+  async *#taken(page: Range & { upTo: ReadingKey }, copied: CopiedPage | null) {
+    if (copied === null) return yield* this.#oneByOne(page, Infinity)
+    if (copied.rows === 0) return // deleted meanwhile
+    this.#saw(copied)
+    yield { text: copied.text, readings: copied.rows, last: page.upTo }
+  }
+
+  async *#oneByOne(range: Range, limit: number): AsyncGenerator<ReadingsPage, void, undefined> {
+    let { after } = range
+    for (let left = limit; left > 0;) {
+      const wanted = Math.min(this.#readings, left)
+      const select = selectPage(this.#query, { ...range, after }, wanted)
+      const copied = await this.#turns.run(() => this.#copied(select, wanted))
+      if (copied === null) continue
       const { text, rows, last } = copied
       if (last !== null) {
-        after = { machineId, ...last }
+        after = { machineId: range.machineId, ...last }
         left -= rows
-        size.saw(rows, text.length)
+        this.#saw(copied)
         yield { text, readings: rows, last: after }
       }
-      if (rows === wanted) continue
-      pieces.enlarge()
-      piece = pieces.next()
+      if (rows < wanted) return
     }
-    if (left <= 0) return
+  }
+
+  /** Null when it is too large for a page; the next ones are smaller. */
+  async #copied(select: string, readings: number): Promise<CopiedPage | null> {
+    try {
+      return await copyPage(this.#pool, select, readings === 1 ? Infinity : MOST_BYTES)
+    } catch (error) {
+      if (!(error instanceof PageTooLargeError)) throw error
+      this.#readings = Math.ceil(readings / 16)
+      return null
+    }
+  }
+
+  /** The key of the range's n-th reading; null when it has fewer. */
+  async #keyOf(range: Range, n: number): Promise<ReadingKey | null> {
+    const { rows } = await this.#pool.query<[time: string, messageId: string, position: number]>({
+      text: selectKey(this.#query, range, n),
+      rowMode: 'array',
+    })
+    const [key] = rows
+    if (key === undefined) return null
+    return { machineId: range.machineId, time: key[0], messageId: key[1], position: key[2] }
+  }
+
+  #saw({ rows, text }: CopiedPage): void {
+    const fitting = Math.ceil(WANTED_BYTES / (text.length / rows))
+    this.#readings = Math.min(fitting, this.#readings * 4, MOST_READINGS)
   }
 }
 
@@ -78,66 +167,10 @@ export async function limitedReadings(
   return { texts, last, more: following.done !== true }
 }
 
-/** How many readings make a page. */
-class PageSize {
-  readings = FIRST_READINGS
-
-  saw(readings: number, bytes: number): void {
-    const fitting = Math.ceil(WANTED_BYTES / (bytes / readings))
-    this.readings = Math.min(fitting, this.readings * 4, MOST_READINGS)
-  }
-
-  tooLarge(): void {
-    this.readings = Math.ceil(this.readings / 16)
-  }
-}
-
-/** Null when so many readings are too large for a page. */
-async function pageOf(pool: Pool, select: string, readings: number): Promise<CopiedPage | null> {
-  try {
-    return await copyPage(pool, select, readings === 1 ? Infinity : MOST_BYTES)
-  } catch (error) {
-    if (error instanceof PageTooLargeError) return null
-    throw error
-  }
-}
-
-function selectPage(
-  { format, order, shown, startTime, endTime }: ReadingsQuery,
-  machineId: string,
-  { from, to }: Piece,
-  after: ReadingKey | null,
-  readings: number,
-): string {
-  const [direction, beyond] = order === 'asc' ? ['ASC', '>'] : ['DESC', '<']
-  const conditions = [
-    `machine_id = ${literal(machineId)}`,
-    ...within('>=', from),
-    ...within('<', to),
-    ...within('>=', startTime),
-    ...within('<=', endTime),
-  ]
-  if (after !== null) {
-    // The time once more: by it alone chunks are left out.
-    conditions.push(...within(`${beyond}=`, after.time))
-    const key = `${literal(after.time)}::timestamptz, ${literal(after.messageId)}::int8, ${after.position}::int4`
-    conditions.push(`(time, message_id, position) ${beyond} (${key})`)
-  }
-  return `
-    SELECT ${readingLine(format, machineId, shown)}, time, message_id, position
-    FROM sensor_data
-    WHERE ${conditions.join(' AND ')}
-    ORDER BY time ${direction}, message_id ${direction}, position ${direction}
-    LIMIT ${readings}`
-}
-
-function within(comparison: string, time: string | null): string[] {
-  return time === null ? [] : [`time ${comparison} ${literal(time)}::timestamptz`]
-}
-
 /** By id, from the one on that the last page ended with. */
 async function* machinesOf(
   pool: Pool,
+  turns: ExportTurns,
   { machineIds, after }: ReadingsQuery,
 ): AsyncGenerator<string, void, undefined> {
   if (machineIds?.length === 1) return yield* machineIds
@@ -145,11 +178,9 @@ async function* machinesOf(
   let condition = `id >= $1`
   let from = after?.machineId ?? ''
   for (;;) {
-    const { rows } = await pool.query<[string]>({
-      text: `SELECT id FROM ${source} WHERE ${condition} ORDER BY id LIMIT ${MACHINES_AT_ONCE}`,
-      values: [from, ...(machineIds === null ? [] : [machineIds])],
-      rowMode: 'array',
-    })
+    const text = `SELECT id FROM ${source} WHERE ${condition} ORDER BY id LIMIT ${MACHINES_AT_ONCE}`
+    const values = [from, ...(machineIds === null ? [] : [machineIds])]
+    const { rows } = await turns.run(() => pool.query<[string]>({ text, values, rowMode: 'array' }))
     for (const [id] of rows) yield (from = id)
     if (rows.length < MACHINES_AT_ONCE) return
     condition = 'id > $1'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { microsOfMs, microsOfTimestamp } from '../../src/store/postgres-time.ts'
+import { microsOfMs, microsOfTimestamp, timestampOfMicros } from '../../src/store/postgres-time.ts'
 import { timeText } from '../../src/store/reading-columns.ts'
 import type { Pool } from '../../src/store/pool.ts'
 import { openTestPool, withEmptyDatabase } from '../support/store.ts'
@@ -65,6 +65,14 @@ test('property: a timestamp of any year is the microsecond that PostgreSQL reads
     const expected = await microsOf(pool, times)
     times.forEach((text, i) => assert.equal(String(microsOfTimestamp(text)), expected[i], text))
   }))
+
+test('property: microseconds given back as a timestamp are the same instant, with all six digits', () => {
+  for (const text of [...turning, ...fc.sample(time, SAMPLES)]) {
+    const given = timestampOfMicros(BigInt(microsOfTimestamp(text)))
+    assert.match(given, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+    assert.equal(given.replace(/\.?0*Z$/, 'Z'), text.replace(/(?:\.0*|(\.\d*?)0*)Z$/, '$1Z'))
+  }
+})
 
 test('property: a time of receipt is the same microsecond, written in binary and as text', () =>
   withPool(async (pool) => {

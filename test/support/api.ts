@@ -14,7 +14,7 @@ export async function withApi<T>(
     openPool({ url: databaseUrl, purpose, size: 2, statementTimeoutMs: 20_000, onError: () => undefined })
   const pools = { ingest: open('ingest'), api: open('api'), exports: open('exports') }
   const parts = {
-    queries: apiQueries(pools),
+    queries: apiQueries({ ...pools, copies: process.env['TEST_DATABASE_URL'] !== undefined }),
     metrics: { request: () => undefined },
     log: pino({}, { write: () => undefined }),
     ...(heard === undefined ? {} : { heard }),
