@@ -7,9 +7,11 @@ import { measureExports, reportExports } from './exports.ts'
 import { fixed, spread, table, whole, type Spread } from './figures.ts'
 import { latencyAt } from './latency.ts'
 import { monitorUnderLoad, type UnderLoad } from './monitor.ts'
+import { readingsPosted, reportPosted } from './posting.ts'
 import { runCase, type Case, type Result } from './run-case.ts'
 import { seriesUnderLoad, type SeriesCase } from './series.ts'
 import { openServers, type Servers } from './servers.ts'
+import { reportStorage, storageReport } from './storage.ts'
 import { configFor } from './stream.ts'
 
 const cases: readonly (Case & { readonly key: string })[] = [
@@ -52,8 +54,8 @@ interface Options {
 const number = (text: string) => Number(text)
 const program = new Command('npm run bench --')
   .description(
-    'Measures ingestion, exports and series against the embedded servers, or those of NATS_URL and DATABASE_URL ' +
-      '(a database and streams of its own are made there and taken away). Parts: rounds, latency, monitor, series, exports.',
+    'Measures ingestion and the API against the embedded servers, or those of NATS_URL and DATABASE_URL ' +
+      '(a database and streams of its own are made there and taken away). Parts: rounds, latency, monitor, series, exports, post, storage.',
   )
   .option('--messages <n>', 'messages of a round', number, 200_000)
   .option('--rounds <n>', 'alternating rounds of each case', number, 3)
@@ -92,10 +94,14 @@ try {
         say(`exports: ${progress}`),
       )
     : null
+  const posted = isWanted('post') ? await readingsPosted(servers) : []
+  const storage = isWanted('storage') ? await storageReport(servers, say) : null
   note('')
   report(rounds, latency, monitor)
   reportSeries(series)
   if (exported !== null) reportExports(exported, (line) => process.stdout.write(`${line}\n`))
+  reportPosted(posted, (line) => process.stdout.write(`${line}\n`))
+  if (storage !== null) reportStorage(storage, (line) => process.stdout.write(`${line}\n`))
   const settings = configFor('BENCH')
   const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', platform: process.platform }
   const versions = { node: process.version, ...servers.versions, embedded: servers.isEmbedded }
@@ -110,6 +116,8 @@ try {
     monitor,
     series,
     exported,
+    posted,
+    storage,
   }
   writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
   process.stdout.write(`\nAll figures: ${options.json}\n`)

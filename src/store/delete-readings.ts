@@ -25,7 +25,7 @@ interface Table {
   readonly isRaw: boolean
 }
 
-/** The raw readings first: nothing makes an aggregate's rows anew from them once they are gone. */
+/** Raw readings, minutes, hours: nothing makes rows anew from what is gone already. */
 async function tables(pool: Pool): Promise<Table[]> {
   const { rows } = await pool.query<Table>(
     `SELECT format('%I.%I', d.hypertable_schema, d.hypertable_name) AS name, format('%I', d.column_name) AS time,
@@ -35,7 +35,7 @@ async function tables(pool: Pool): Promise<Table[]> {
        ON (c.materialization_hypertable_schema, c.materialization_hypertable_name)
         = (d.hypertable_schema, d.hypertable_name)
      WHERE d.dimension_number = 1 AND (d.hypertable_name = 'sensor_data' OR c.view_name LIKE 'readings\\_by\\_%')
-     ORDER BY c.view_name NULLS FIRST`,
+     ORDER BY c.view_name DESC NULLS FIRST`,
   )
   return rows
 }

@@ -2,6 +2,9 @@
 import { parseTimestamp } from '../timestamp.ts'
 import { Problem } from './problems.ts'
 
+/** As the decoder takes them. */
+const MACHINE_ID = /^(?!\.{1,2}$)\P{Cc}{1,128}$/u
+
 /** As the query string gives it; an array when it stands there more than once. */
 export type Parameter = string | string[]
 
@@ -42,10 +45,10 @@ export function noParameters(query: object, known: readonly string[] = []): void
   throw new Problem('invalid_parameter', `${unknown} is no parameter here; ${allowed}.`, unknown)
 }
 
-/** A machine's id in an address; one that no machine can have is a problem, one that none has is not. */
-export function machineIdOf(id: string): string {
-  if (!id.includes('\0') && id.isWellFormed()) return id
-  throw new Problem('invalid_parameter', 'No machine id holds U+0000 or half of a character.', 'id')
+/** An id that a machine may have. */
+export function machineIdOf(name: string, value: Parameter): string {
+  if (typeof value === 'string' && MACHINE_ID.test(value) && value.isWellFormed()) return value
+  throw wrong(name, value, 'one machine id: 1 to 128 characters, no control characters, not "." or ".."')
 }
 
 export function oneOf<T extends string>(name: string, value: Parameter, allowed: readonly T[]): T {

@@ -80,7 +80,7 @@ export function createApp(options: WebOptions): FastifyInstance {
   metricsRoutes(app, metrics)
   healthRoutes(app, readiness)
   machineRoutes(app, queries, heard)
-  oneMachineRoutes(app, queries)
+  oneMachineRoutes(app, queries, heard)
   latestRoutes(app, queries)
   readingRoutes(app, queries)
   seriesRoutes(app, queries)

@@ -24,7 +24,7 @@ export function readingRoutes(app: FastifyInstance, queries: Queries): void {
     '/api/v1/machines/:id/data',
     { exposeHeadRoute: false },
     (request, reply) => {
-      return send(request, reply, [machineIdOf(request.params.id)], request.query)
+      return send(request, reply, [machineIdOf('id', request.params.id)], request.query)
     },
   )
 

@@ -40,6 +40,7 @@ test('one machine over HTTP', (t) =>
         const path = encodeURIComponent('a/b "c"')
         const heard = await ask(monitor, 'GET', path)
         assert.deepEqual([heard.status, heard.body['id'], heard.body['registered']], [200, 'a/b "c"', false])
+        assert.ok(Number(heard.body['lag_seconds']) >= 0 && typeof heard.body['last_reading'] === 'string')
         const named = await ask(monitor, 'PATCH', path, { name: 'Mill', axis_count: 5 })
         assert.deepEqual([named.status, named.body['name'], named.body['registered']], [200, 'Mill', true])
         const cleared = await ask(monitor, 'PATCH', path, { name: null })
