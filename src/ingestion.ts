@@ -22,7 +22,7 @@ export interface IngestionOptions {
   readonly nats: NatsConnection
   readonly store: Store
   readonly observer: PipelineObserver
-  /** Told of every exception in writing that is this program's own mistake. */
+  /** Told of every exception in reading and writing that is this program's own mistake. */
   readonly onMistake: (mistake: unknown) => void
   /** As `openStream` gave it. */
   readonly stream: OpenStream
@@ -108,7 +108,7 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
     {
       source: deliveriesOf(nats, { stream, consumer, prefetch, workingEveryMs, declare }),
       sink: sinkWithReplays({ pool, ready, sink, onMistake }),
-      decode: messageDecoder(decodeLimits(config)),
+      decode: messageDecoder(decodeLimits(config), onMistake),
       limits: {
         messages: ingest.batchMessages,
         readings: ingest.batchReadings,
