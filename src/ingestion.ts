@@ -25,12 +25,16 @@ export interface IngestionOptions {
   /** Told of every exception in reading and writing that is this program's own mistake. */
   readonly onMistake: (mistake: unknown) => void
   /** As `openStream` gave it. */
-  readonly stream: OpenStream
+  readonly stream: Pick<OpenStream, 'declare'>
   readonly signal: AbortSignal
 }
 
-/** Declares stream and consumer where they are missing, and says which incarnation of the stream it is. */
-export type OpenStream = () => Promise<StreamIncarnation>
+export interface OpenStream {
+  /** Declares stream and consumer where they are missing, and says which incarnation of the stream it is. */
+  declare(): Promise<StreamIncarnation>
+  /** A sentence while the stream takes no message and lets none go, although its server answers. */
+  stuck(): string | null
+}
 
 /** What stream and consumer are declared with; the numbers follow from each other (docs/operations.md). */
 export function streamSettings({ nats, database, ingest }: Config) {
@@ -83,7 +87,7 @@ export async function openStream(
   }
   await waitFor(`the stream ${settings.stream}`, declare, wait)
   void watchConsumer(watch, wait.signal)
-  return declare
+  return { declare, stuck: watch.stuck }
 }
 
 /**
@@ -91,7 +95,7 @@ export async function openStream(
  * would not help.
  */
 export function runIngestion(options: IngestionOptions): Promise<void> {
-  const { config, nats, store, observer, onMistake, stream: declare, signal } = options
+  const { config, nats, store, observer, onMistake, stream: opened, signal } = options
   const { ingest, limits } = config
   const { stream, consumer, ackWaitMs } = streamSettings(config)
   const prefetch = {
@@ -106,7 +110,7 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
   const sink = timescaleSink({ pool, ready, copies, maxDeadLetters, onMistake })
   return runPipeline(
     {
-      source: deliveriesOf(nats, { stream, consumer, prefetch, workingEveryMs, declare }),
+      source: deliveriesOf(nats, { stream, consumer, prefetch, workingEveryMs, declare: opened.declare }),
       sink: sinkWithReplays({ pool, ready, sink, onMistake }),
       decode: messageDecoder(decodeLimits(config), onMistake),
       limits: {
