@@ -22,15 +22,19 @@ export interface IngestionOptions {
   readonly nats: NatsConnection
   readonly store: Store
   readonly observer: PipelineObserver
-  /** Told of every exception in writing that is this program's own mistake. */
+  /** Told of every exception in reading and writing that is this program's own mistake. */
   readonly onMistake: (mistake: unknown) => void
   /** As `openStream` gave it. */
-  readonly stream: OpenStream
+  readonly stream: Pick<OpenStream, 'declare'>
   readonly signal: AbortSignal
 }
 
-/** Declares stream and consumer where they are missing, and says which incarnation of the stream it is. */
-export type OpenStream = () => Promise<StreamIncarnation>
+export interface OpenStream {
+  /** Declares stream and consumer where they are missing, and says which incarnation of the stream it is. */
+  declare(): Promise<StreamIncarnation>
+  /** A sentence while the stream takes no message and lets none go, although its server answers. */
+  readonly stuck: () => string | null
+}
 
 /** What stream and consumer are declared with; the numbers follow from each other (docs/operations.md). */
 export function streamSettings({ nats, database, ingest }: Config) {
@@ -83,7 +87,7 @@ export async function openStream(
   }
   await waitFor(`the stream ${settings.stream}`, declare, wait)
   void watchConsumer(watch, wait.signal)
-  return declare
+  return { declare, stuck: watch.stuck }
 }
 
 /**
@@ -91,7 +95,7 @@ export async function openStream(
  * would not help.
  */
 export function runIngestion(options: IngestionOptions): Promise<void> {
-  const { config, nats, store, observer, onMistake, stream: declare, signal } = options
+  const { config, nats, store, observer, onMistake, stream: opened, signal } = options
   const { ingest, limits } = config
   const { stream, consumer, ackWaitMs } = streamSettings(config)
   const prefetch = {
@@ -106,9 +110,9 @@ export function runIngestion(options: IngestionOptions): Promise<void> {
   const sink = timescaleSink({ pool, ready, copies, late, maxDeadLetters, onMistake })
   return runPipeline(
     {
-      source: deliveriesOf(nats, { stream, consumer, prefetch, workingEveryMs, declare }),
+      source: deliveriesOf(nats, { stream, consumer, prefetch, workingEveryMs, declare: opened.declare }),
       sink: sinkWithReplays({ pool, ready, sink, late, onMistake }),
-      decode: messageDecoder(decodeLimits(config)),
+      decode: messageDecoder(decodeLimits(config), onMistake),
       limits: {
         messages: ingest.batchMessages,
         readings: ingest.batchReadings,

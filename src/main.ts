@@ -68,12 +68,16 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   life.onStop('the NATS connection', () => nats.close())
   const aggregates = await startAggregates(config, store, life, log)
   const { stream, consumer } = config.nats
-  const declare = await openStream(config, nats, wait, (sentence) => log.warn(sentence))
+  const opened = await openStream(config, nats, wait, (sentence) => log.warn(sentence))
   const readiness = watchReadiness(
     {
       database: () => store.ready.query('SELECT 1'),
       // Asks for the consumer: a server may greet and take pings while its JetStream is stuck.
-      broker: () => readBacklog(nats, stream, consumer),
+      broker: async () => {
+        await readBacklog(nats, stream, consumer)
+        const stuck = opened.stuck()
+        if (stuck !== null) throw new Error(stuck)
+      },
     },
     signal,
   )
@@ -96,7 +100,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
       resumed: () => log.info('Taking messages again'),
     }),
     onMistake: mistakeLog((line) => log.error(line)),
-    stream: declare,
+    stream: opened,
     signal,
   })
   run.catch((error: unknown) => life.fail(`The monitor cannot go on: ${sentenceOf(error)}`))

@@ -5,6 +5,10 @@
 // below that is never delivered (nats-server's issue 5412). It is made anew, at the beginning of the stream.
 // In a work queue that is where unanswered work begins; what is delivered again and stored already is found
 // by its identity. What another monitor holds meanwhile stays good: its answers name the sequence.
+//
+// A server that has failed to write to its stream (2.15, after a full disk) looks the same: it takes answers and keeps
+// the messages. Making the consumer anew does not help there, only starting the server again does; so it is done in
+// growing pauses, and said.
 import {
   DeliverPolicy,
   JetStreamApiError,
@@ -16,8 +20,11 @@ import {
 } from '@nats-io/jetstream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NatsConnection } from './connect.ts'
+import { RemedyPause } from './remedy-pause.ts'
 
 const CHECK_EVERY_MS = 5_000
+/** Made anew so often for the same message: the server is to blame. */
+const STUCK_FROM = 2
 /** An answer takes less than this from the consumer to the stream. */
 const SEEN_TWICE_AFTER_MS = 2_000
 const CONSUMER_NOT_FOUND = 10_014
@@ -48,18 +55,24 @@ export function passedOver({ consumer, stream }: Standing): number {
 }
 
 export interface ConsumerWatch {
-  /** Looks once and mends what is wrong; resolves to whether it made the consumer anew. */
+  /** Looks once and mends what is wrong, unless that was in vain just now; resolves to whether it made the consumer anew. */
   check(): Promise<boolean>
+  /** A sentence while making the consumer anew does not help: no message leaves the stream, and none is taken. */
+  readonly stuck: () => string | null
 }
 
-/** Remembers from one look to the next what seemed to be passed over. */
+/** Remembers from one look to the next what seemed to be passed over, and what was done about it. */
 export function consumerWatch(
   connection: NatsConnection,
   names: { readonly stream: string; readonly consumer: string },
   warn: (sentence: string) => void,
 ): ConsumerWatch {
   let suspect = { first: 0, sinceMs: 0 }
+  const remedy = new RemedyPause()
+  let stuck: string | null = null
   return {
+    stuck: () => stuck,
+
     async check() {
       const manager = await jetstreamManager(connection, { checkAPI: false })
       const consumer = await manager.consumers.info(names.stream, names.consumer)
@@ -71,8 +84,20 @@ export function consumerWatch(
           ? `it has passed over message ${first}, which the stream still holds: the stream is older than the consumer`
           : null)
       if (first !== suspect.first) suspect = { first, sinceMs: performance.now() }
-      if (wrong === null) return false
-      warn(`The consumer ${names.consumer} cannot go on: ${wrong}. It is made anew.`)
+      const { created, state } = standing.stream
+      remedy.see(`${connection.info?.server_id} ${created} ${state.first_seq}`)
+      if (remedy.times === 0) stuck = null
+      if (wrong === null || !remedy.isDue(performance.now())) return false
+      remedy.tried(performance.now())
+      if (remedy.times < STUCK_FROM) {
+        warn(`The consumer ${names.consumer} cannot go on: ${wrong}. It is made anew.`)
+      } else {
+        stuck =
+          `nats-server keeps message ${state.first_seq} in the stream ${names.stream} although it was answered: it ` +
+          `cannot write to the stream any more (was its disk full?), and publishers get no acknowledgement`
+        const next = `The consumer ${names.consumer} is made anew all the same, and again in ${remedy.pauseMs / 1000} s.`
+        warn(`Restart nats-server, once there is room on its disk: ${stuck}. ${next}`)
+      }
       await makeAnew(manager, consumer)
       return true
     },

@@ -16,6 +16,7 @@ import { giveBack, settle } from './settle.ts'
 export interface PipelineOptions {
   readonly source: Source
   readonly sink: Sink
+  /** Never throws: an exception of its own is a rejection. One that it throws all the same ends the pipeline. */
   readonly decode: (delivery: Delivery) => DecodedMessage
   readonly limits: BatchLimits
   readonly batchesInFlight: number
@@ -65,6 +66,8 @@ async function takeUntilInterrupted(
   /** Taken at once; those from `decoded` on wait for a batch. */
   let burst: readonly Delivery[] = []
   let decoded = 0
+  /** Whether what happens is this loop's doing; else it is the source's. */
+  let isInHand = false
   const inWriting = new Set<readonly DecodedMessage[]>()
   let committed = false
   const failed: (WriteOutcome & { kind: 'retry' | 'fatal' })[] = []
@@ -132,6 +135,7 @@ async function takeUntilInterrupted(
   try {
     for await (burst of source.take(AbortSignal.any([signal, interruption.signal]))) {
       decoded = 0
+      isInHand = true
       for (const delivery of burst) {
         decoded += 1
         if (open.isEmpty()) openedAtMs = performance.now()
@@ -143,9 +147,12 @@ async function takeUntilInterrupted(
         }
       }
       if (!open.isEmpty()) timer ??= setTimeout(sendWhenDue, limits.ageMs)
+      isInHand = false
     }
   } catch (error) {
-    reason = sentenceOf(error)
+    // The source mends itself and is opened again; what fails here would fail at the same message for ever.
+    if (isInHand) failed.push(mistake(error))
+    else reason = sentenceOf(error)
   }
   send('rest')
   await Promise.all(inFlight)

@@ -1,7 +1,8 @@
 // The log of what was stored and what was refused, bounded under any load.
 //
 // Invariant: the first line for a machine in any second is never held back. Further ones in that second are,
-// and so are malformed messages beyond a number a second; a later line says how many.
+// and so are malformed messages beyond a number a second; a later line says how many. Of batches of which messages were
+// given back one a second is told.
 import type { DecodedMessage, WriteOutcome } from '../pipeline-types.ts'
 
 const MALFORMED_LINES_PER_SECOND = 10
@@ -26,6 +27,7 @@ export interface ProgressLog {
 export function progressLog(lines: Lines, clock: () => number = Date.now): ProgressLog {
   const machines = new Map<string, Held>()
   const malformed = { second: 0, written: 0, held: 0 }
+  let givenBackSecond = 0
 
   const sayStored = (machine: string, readings: number, heldLines: number) => {
     const count = `${readings} reading${readings === 1 ? '' : 's'}`
@@ -65,11 +67,24 @@ export function progressLog(lines: Lines, clock: () => number = Date.now): Progr
     lines.warn(line)
   }
 
+  const givenBack = (postponed: ReadonlyMap<DecodedMessage, string>, second: number) => {
+    const [first] = postponed
+    if (first === undefined || givenBackSecond === second) return
+    givenBackSecond = second
+    const [{ delivery }, reason] = first
+    const others = postponed.size === 1 ? '' : ` and ${postponed.size - 1} more of its batch`
+    const times = `${delivery.deliveryCount} time${delivery.deliveryCount === 1 ? '' : 's'}`
+    lines.warn(
+      `Message ${delivery.sequence}${others} could not be written (tried ${times}): ${reason}. It is tried again.`,
+    )
+  }
+
   return {
     committed(batch, outcome) {
       const second = Math.floor(clock() / 1000)
       const perMachine = new Map<string, number>()
       const { refused: refusals, postponed } = outcome
+      givenBack(postponed, second)
       const isPlain = refusals.size === 0 && postponed.size === 0
       for (const message of batch) {
         if (!isPlain && postponed.has(message)) continue

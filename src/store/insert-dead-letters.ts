@@ -9,6 +9,30 @@ import { isArrayElement, machineNamedIn } from './refused-part.ts'
 export interface DeadLetterRow extends Rejection {
   readonly id: MessageId
   readonly delivery: Delivery
+  readonly inArray: boolean
+  readonly machineId: string | null
+}
+
+/** As much of a dead letter as every database takes: what is kept of payload and reason. */
+const SHORT_PAYLOAD_BYTES = 1_024
+const SHORT_REASON_CHARACTERS = 500
+
+export function deadLetterRow(rejection: Rejection, id: MessageId, delivery: Delivery): DeadLetterRow {
+  return {
+    ...rejection,
+    id,
+    delivery,
+    inArray: isArrayElement(rejection, delivery.data),
+    machineId: machineNamedIn(rejection),
+  }
+}
+
+/** For a database that does not take it whole; `why`: its words. What is read from the whole stays as it is. */
+export function shortened(row: DeadLetterRow, why: string): DeadLetterRow {
+  const payload = row.payload.subarray(0, SHORT_PAYLOAD_BYTES)
+  const reason = row.reason.slice(0, SHORT_REASON_CHARACTERS)
+  const kept = `kept are ${payload.length} of ${row.payload.length} bytes, because the database refused the dead letter`
+  return { ...row, payload, reason: `${reason} (${kept}: ${why.slice(0, SHORT_REASON_CHARACTERS)})` }
 }
 
 const text = `
@@ -26,19 +50,19 @@ export function insertDeadLetters(rows: readonly DeadLetterRow[]): { text: strin
     numberArray(rows.map((row) => row.position)),
     textArray(rows.map((row) => row.delivery.incarnation.stream)),
     numberArray(rows.map((row) => row.delivery.sequence)),
-    textArray(rows.map((row) => row.delivery.subject)),
+    textArray(rows.map((row) => storable(row.delivery.subject))),
     textArray(rows.map((row) => row.code)),
     textArray(rows.map((row) => storable(row.reason))),
     textArray(rows.map((row) => `\\x${Buffer.from(row.payload).toString('hex')}`)),
     numberArray(rows.map((row) => row.more)),
     textArray(rows.map((row) => timeText(row.delivery.receivedAtMs))),
-    textArray(rows.map((row) => String(isArrayElement(row, row.delivery.data)))),
-    textArray(rows.map(machineNamedIn)),
+    textArray(rows.map((row) => String(row.inArray))),
+    textArray(rows.map((row) => row.machineId)),
   ]
   return { text, values }
 }
 
-/** PostgreSQL's text holds neither U+0000 nor lone surrogates, which a reason may quote. */
-export function storable(reason: string): string {
-  return reason.toWellFormed().replaceAll('\0', '\u2400')
+/** PostgreSQL's text holds neither U+0000 nor lone surrogates, which a reason may quote and a subject may hold. */
+export function storable(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\u2400')
 }

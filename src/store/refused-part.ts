@@ -13,8 +13,9 @@ const WHOLE_MESSAGE: ReadonlySet<RejectionCode> = new Set([
 const MACHINE_ID = /^(?!\.{1,2}$)[^\p{Cc}\p{Cs}]{1,128}$/u
 
 /** `data`: the message that the rejection belongs to. */
-export function isArrayElement({ code }: Rejection, data: Uint8Array): boolean {
-  return !WHOLE_MESSAGE.has(code) && isArrayText(data)
+export function isArrayElement({ code, payload }: Rejection, data: Uint8Array): boolean {
+  // Where this program fails to read a message it is refused as a whole, for a reason that elements have as well.
+  return !WHOLE_MESSAGE.has(code) && payload !== data && isArrayText(data)
 }
 
 /** The machine a refused reading names, so that its dead letters are found by it; null where it names none. */

@@ -70,16 +70,39 @@ export function timescaleSink(options: SinkOptions): Sink {
     }
   }
 
-  /** A message that failed alone: its readings one by one if need be, and then all its dead letters at once. */
+  /**
+   * A message that failed alone: its readings one by one if need be, and then all its dead letters at once. What of
+   * that fails for now is given back alone.
+   */
   const writeAlone = async (message: DecodedMessage, refusal: Refusal, parts: Parts): Promise<void> => {
     const refused: RefusedReading[] = []
     try {
-      parts.stored += await storeHalves(message, message.readings, refusal, refused)
+      // Where there are dead letters it may have been these that failed: no reading is to blame before it is tried.
+      parts.stored +=
+        message.rejections.length > 0
+          ? await storeEach(message, [message.readings], refused)
+          : await storeHalves(message, message.readings, refusal, refused)
+      parts.refused.set(message, await settleAlone(message, refused))
     } catch (error) {
-      if (!isCuredInParts(await kindOf(error))) throw error
-      return parts.postpone([message], sentenceOf(error))
+      const kind = await kindOf(error)
+      // Not even of its short dead letters: the same mistake would be made for ever.
+      const isHopeless = kind === 'mistake' && (await isToBeRefused(message, ready))
+      if (!isCuredInParts(kind) || isHopeless) throw error
+      parts.postpone([message], sentenceOf(error))
     }
-    parts.refused.set(message, await writer.settle(message, refused))
+  }
+
+  /** Its dead letters, whole as long as there is hope. */
+  const settleAlone = async (
+    message: DecodedMessage,
+    refused: readonly RefusedReading[],
+  ): Promise<RefusedReadings> => {
+    try {
+      return await writer.settle(message, refused)
+    } catch (error) {
+      if (!isCuredInParts(await kindOf(error)) || !(await isToBeRefused(message, ready))) throw error
+      return writer.settle(message, refused, sentenceOf(error))
+    }
   }
 
   /** Stores what it can of readings that failed together; adds the others to `refused`. */
@@ -89,21 +112,29 @@ export function timescaleSink(options: SinkOptions): Sink {
     refusal: Refusal,
     refused: RefusedReading[],
   ): Promise<number> => {
-    if (readings.length <= 1) {
-      refused.push(...readings.map((one) => ({ ...one, ...refusal })))
-      return 0
-    }
+    if (readings.length > 1) return storeEach(message, halvesOf(readings), refused)
+    refused.push(...readings.map((one) => ({ ...one, ...refusal })))
+    return 0
+  }
+
+  /** Each part in a transaction of its own, and in halves where it fails. */
+  const storeEach = async (
+    message: DecodedMessage,
+    all: readonly (readonly PlacedReading[])[],
+    refused: RefusedReading[],
+  ): Promise<number> => {
     let stored = 0
-    for (const half of halvesOf(readings)) {
+    for (const readings of all) {
+      if (readings.length === 0) continue
       try {
-        const part = await writer.store(message, half)
+        const part = await writer.store(message, readings)
         stored += part.stored
         refused.push(...part.refused)
       } catch (error) {
         const kind = await kindOf(error)
         if (!isCuredInParts(kind)) throw error
         if (kind !== 'split' && !(await isToBeRefused(message, ready))) throw error
-        stored += await storeHalves(message, half, refusalBy(error, 'this reading'), refused)
+        stored += await storeHalves(message, readings, refusalBy(error, 'this reading'), refused)
       }
     }
     return stored

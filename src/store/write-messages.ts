@@ -8,7 +8,7 @@ import type { Rejection } from '../reading.ts'
 import { copyIn } from './copy-in.ts'
 import { CopyRows } from './copy-rows.ts'
 import { heardMachines, insertHeardMachines } from './heard-machines.ts'
-import type { DeadLetterRow } from './insert-dead-letters.ts'
+import { deadLetterRow, shortened, type DeadLetterRow } from './insert-dead-letters.ts'
 import { insertDeadLettersOnce, insertReadingsOnce } from './insert-once.ts'
 import { insertLateHours, type LateBoundary, lateHours } from './late-readings.ts'
 import type { MessageIds } from './message-id.ts'
@@ -45,8 +45,11 @@ export interface MessageWriter {
   write(messages: readonly DecodedMessage[]): Promise<Written>
   /** Stores some readings of a message in one transaction, and no dead letter: `settle` is to follow. Throws as `write`. */
   store(message: DecodedMessage, readings: readonly PlacedReading[]): Promise<StoredPart>
-  /** Commits all dead letters of a message whose readings were stored or refused one by one. */
-  settle(message: DecodedMessage, refused: readonly RefusedReading[]): Promise<RefusedReadings>
+  /**
+   * Commits all dead letters of a message whose readings were stored or refused one by one. `why`: what the database
+   * said when they were whole; then they are shortened.
+   */
+  settle(message: DecodedMessage, refused: readonly RefusedReading[], why?: string): Promise<RefusedReadings>
 }
 
 export interface WriterOptions {
@@ -138,7 +141,7 @@ export function messageWriter(
     if (rejections.length === 0) return []
     const { delivery } = message
     const id = ids.of(delivery.incarnation, delivery.sequence)
-    return rejections.map((rejection) => ({ ...rejection, id, delivery }))
+    return rejections.map((rejection) => deadLetterRow(rejection, id, delivery))
   }
 
   return {
@@ -170,9 +173,10 @@ export function messageWriter(
       return { stored, refused: refused.map(readingOf) }
     },
 
-    async settle(message, refused) {
+    async settle(message, refused, why) {
       const all = refusedReadings(message, refused, maxDeadLetters)
-      const letters = lettersOf(message, [...message.rejections, ...all.rejections])
+      const whole = lettersOf(message, [...message.rejections, ...all.rejections])
+      const letters = why === undefined ? whole : whole.map((letter) => shortened(letter, why))
       await inTransaction(pool, (connection) => insertOthers(connection, { letters, unheard: [], late: [] }))
       return all
     },

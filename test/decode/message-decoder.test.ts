@@ -9,10 +9,12 @@ import { delivered } from '../support/delivered.ts'
 
 const good = (id: string) => `{"machine_id":"${id}","timestamp":"2026-03-01T11:00:00Z","temperature":1.5}`
 
+const noMistake = (mistake: unknown) => assert.fail(mistake as Error)
+
 const deliveryOf = (data: Uint8Array): Delivery => delivered(data, 1).delivery
 
 test('every golden input, in one flow, comes out as from the whole decoder', () => {
-  const decode = messageDecoder(defaultLimits)
+  const decode = messageDecoder(defaultLimits, noMistake)
   for (const { name, message } of [...goldenCases(), ...goldenCases().toReversed()]) {
     const delivery = deliveryOf(message)
     const { delivery: same, ...decoded } = decode(delivery)
@@ -22,7 +24,7 @@ test('every golden input, in one flow, comes out as from the whole decoder', () 
 })
 
 test('bytes are read within their bounds, whether they are a Buffer or not, and wherever they lie in a chunk', () => {
-  const decode = messageDecoder(defaultLimits)
+  const decode = messageDecoder(defaultLimits, noMistake)
   const texts = [good('A'), good('BB'), `[${good('C')},${good('D')}]`]
   const chunk = Uint8Array.from(Buffer.from(`}${texts.join('{"')}}`))
   let at = 1
@@ -41,7 +43,7 @@ test('bytes are read within their bounds, whether they are a Buffer or not, and 
 })
 
 test('what was read does not change with the chunk it came in', () => {
-  const decode = messageDecoder(defaultLimits)
+  const decode = messageDecoder(defaultLimits, noMistake)
   const chunk = Buffer.from(good('A'))
   const first = decode(deliveryOf(chunk))
   good('B')
@@ -56,7 +58,8 @@ test('what was read does not change with the chunk it came in', () => {
 
 test('limits hold for the usual message as for every other', () => {
   const code = (change: Partial<typeof defaultLimits>, text: string) =>
-    messageDecoder({ ...defaultLimits, ...change })(deliveryOf(Buffer.from(text))).rejections[0]?.code
+    messageDecoder({ ...defaultLimits, ...change }, noMistake)(deliveryOf(Buffer.from(text))).rejections[0]
+      ?.code
   const text = good('A')
   assert.equal(code({ maxPayloadBytes: text.length }, text), undefined)
   assert.equal(code({ maxPayloadBytes: text.length - 1 }, text), 'too_large')

@@ -6,7 +6,7 @@ import { jetstream } from '@nats-io/jetstream'
 import { until, withMonitor } from '../support/monitor.ts'
 import { withConnection } from '../support/outside.ts'
 import { randomPayload, readingsIn } from '../support/random-payloads.ts'
-import { roundsOf } from '../support/rounds.ts'
+import { peakMib, roundsOf } from '../support/rounds.ts'
 import { readBacklog } from '../../src/broker/stream.ts'
 
 const IS_SOAK = process.env['SOAK_ROUNDS'] !== undefined
@@ -15,6 +15,8 @@ const PART = 2_000
 const RETENTION_DAYS = 90
 /** A backlog that holds the publisher back, so that the stream does not grow without bound. */
 const MOST_WAITING = 50_000
+/** However long the backlog is: what a monitor holds is bounded. */
+const MOST_RESIDENT_MIB = 300
 
 test(`${PAYLOADS} random and mutated payloads: each is stored or a dead letter, and chunks stay few`, (t) =>
   withMonitor(async (monitor) => {
@@ -41,6 +43,9 @@ test(`${PAYLOADS} random and mutated payloads: each is stored or a dead letter, 
       const { pending, ackPending } = await monitor.backlog()
       return pending === 0 && ackPending === 0
     })
+    const peak = peakMib(pids.monitor)
+    t.diagnostic(`the monitor held ${peak} MiB at most`)
+    assert.ok(peak < MOST_RESIDENT_MIB, `the monitor held ${peak} MiB`)
     const client = new pg.Client({ connectionString: database })
     await client.connect()
     const count = async (sql: string) => Number((await client.query<{ n: string }>(sql)).rows[0]?.n)

@@ -85,3 +85,20 @@ test('a flood of malformed messages makes a bounded number of lines and says how
   log.flush(11_000)
   assert.match(lines[10] ?? '', /^4990 more malformed messages/)
 })
+
+test('what was given back is said with its reason, once a second', () => {
+  const lines: string[] = []
+  let nowMs = 10_000
+  const log = progressLog({ info: () => undefined, warn: (line) => lines.push(line) }, () => nowMs)
+  const again = { ...good('A'), delivery: { sequence: 7, deliveryCount: 6 } as DecodedMessage['delivery'] }
+  const others = [good('B'), good('C')]
+  const reasons = new Map([again, ...others].map((one) => [one, 'deadlock detected']))
+  log.committed([again, ...others], { ...outcome, postponed: reasons })
+  log.committed([again], { ...outcome, postponed: new Map([[again, 'not told']]) })
+  nowMs = 11_000
+  log.committed([again], { ...outcome, postponed: new Map([[again, 'row is too big']]) })
+  assert.deepEqual(lines, [
+    'Message 7 and 2 more of its batch could not be written (tried 6 times): deadlock detected. It is tried again.',
+    'Message 7 could not be written (tried 6 times): row is too big. It is tried again.',
+  ])
+})

@@ -282,6 +282,72 @@ test('a message on which this program fails itself costs itself alone, and becom
     assert.match(letter?.reason ?? '', /^this program failed to write this reading: /)
   }))
 
+/** No dead letter whose payload is longer than this is taken. */
+async function refuseLetters(pool: Pool, bytes: number): Promise<void> {
+  await pool.query(
+    `CREATE FUNCTION too_long() RETURNS trigger LANGUAGE plpgsql AS $$
+     BEGIN RAISE EXCEPTION 'the letter is too long' USING ERRCODE = '54000'; END $$`,
+  )
+  await pool.query(
+    `CREATE TRIGGER too_long BEFORE INSERT ON dead_letters FOR EACH ROW
+     WHEN (octet_length(NEW.payload) > ${bytes}) EXECUTE FUNCTION too_long()`,
+  )
+}
+
+test('a message whose dead letter the database does not take is given back alone, and the sixth time it is shortened', () =>
+  withTables(async (pool) => {
+    await refuseLetters(pool, 2_000)
+    const long = { why: 'no machine', text: 'x'.repeat(3_000) }
+    for (let deliveryCount = 1; deliveryCount <= 6; deliveryCount++) {
+      const bad = delivered(long, 1, { deliveryCount })
+      const partly = delivered([good, long], 2, { deliveryCount })
+      const others = [delivered(good, deliveryCount * 100), delivered({}, deliveryCount * 100 + 1)]
+      const outcome = await committed(pool, [bad, partly, ...others])
+      assert.deepEqual(
+        [bad, partly, ...others].map(({ answers }) => answers.join()),
+        deliveryCount < 6 ? ['nak', 'nak', 'ack', 'term'] : ['term', 'ack', 'ack', 'term'],
+      )
+      assert.deepEqual([...outcome.postponed.keys()], deliveryCount < 6 ? [bad, partly] : [])
+    }
+    assert.equal(await stored(pool), 6 + 1)
+    const short = (await listDeadLetters(pool, 100)).filter(({ sequence }) => sequence < 100)
+    assert.deepEqual(
+      short.map(({ sequence, position, code, payload_bytes: bytes, in_array: inArray }) => ({
+        sequence,
+        position,
+        code,
+        bytes,
+        inArray,
+      })),
+      [
+        { sequence: 2, position: 1, code: 'missing_field', bytes: 1_024, inArray: true },
+        { sequence: 1, position: 0, code: 'missing_field', bytes: 1_024, inArray: false },
+      ],
+    )
+    assert.match(
+      short[0]?.reason ?? '',
+      /machine_id.* \(kept are 1024 of 30\d\d bytes, because the database refused the dead letter: the letter is too long\)$/,
+    )
+  }))
+
+test('a message of which no dead letter at all is taken costs itself alone', () =>
+  withTables(async (pool) => {
+    await refuseLetters(pool, 1)
+    const bad = delivered('not JSON', 1, { deliveryCount: 6 })
+    const other = delivered(good, 2)
+    const outcome = await committed(pool, [bad, other])
+    assert.deepEqual([bad.answers, other.answers], [['nak'], ['ack']])
+    assert.deepEqual([...outcome.postponed.values()], ['the letter is too long'])
+  }))
+
+test('a subject with characters that the database does not take is no reason to stop', () =>
+  withTables(async (pool) => {
+    const bad = delivered('not JSON', 1, { subject: 'CNC_DATA.a\0b\ud800' })
+    await committed(pool, [bad])
+    assert.deepEqual(bad.answers, ['term'])
+    assert.equal((await listDeadLetters(pool, 1))[0]?.subject, 'CNC_DATA.a\u2400b\ufffd')
+  }))
+
 test('an exception while the database does not answer is no mistake: everything is given back', () =>
   withTables(async (pool) => {
     const away = openTestPool('postgres://postgres@127.0.0.1:1/none')

@@ -64,10 +64,16 @@ export function roundsOf(t: TestContext, short: number): Rounds {
   }
 }
 
+const rssMib = (pid: number) => memoryMib(pid, 'VmRSS')
+
+/** The most resident memory that a process has had; 0 where the system does not say. */
+export const peakMib = (pid: number) => memoryMib(pid, 'VmHWM')
+
 /** 0 where the system does not say. */
-function rssMib(pid: number): number {
+function memoryMib(pid: number, figure: 'VmRSS' | 'VmHWM'): number {
   try {
-    const [, kib = '0'] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    const [, kib = '0'] = new RegExp(`^${figure}:\\s+(\\d+) kB`, 'm').exec(status) ?? []
     return Math.round(Number(kib) / 1024)
   } catch {
     return 0
