@@ -20,6 +20,7 @@ import type { Store } from './open-store.ts'
 import { limitedReadings, readingPages } from './reading-pages.ts'
 import { readSeries } from './read-series.ts'
 import { failReplays, requestReplays } from './replays.ts'
+import { sharedQueue } from './shared-queue.ts'
 import { kindOfFailure } from './sqlstate.ts'
 import { readStorage } from './storage.ts'
 
@@ -30,6 +31,8 @@ export function apiQueries({
   ingest,
   copies,
 }: Pick<Store, 'api' | 'exports' | 'ingest' | 'copies'>) {
+  // Charts take half of the connections at most.
+  const series = sharedQueue<string>(Math.max(1, Math.floor(pool.options.max / 2)))
   // The embedded database, which takes no COPY, does one thing at a time.
   const turns = exportTurns(ingest, copies ? exports.options.max : 1)
   const latest = latestReadings(pool)
@@ -50,7 +53,8 @@ export function apiQueries({
     requestReplays: (ids: readonly string[], payload: Uint8Array | null, by: string | null) =>
       requestReplays(pool, ids, payload, by).catch(rethrow),
     failReplays: (ids: readonly string[], reason: string) => failReplays(pool, ids, reason).catch(rethrow),
-    series: (query: SeriesQuery) => readSeries(pool, query).catch(rethrow),
+    series: (query: SeriesQuery) =>
+      series(JSON.stringify(query), () => readSeries(pool, query)).catch(rethrow),
     aggregateRefresh: () => aggregateRefresh(pool).catch(rethrow),
     storage: () => readStorage(pool).catch(rethrow),
     latest: () => latest.read().catch(rethrow),
