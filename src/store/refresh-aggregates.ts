@@ -40,9 +40,18 @@ export async function refreshAggregates(client: Connection, options: RefreshOpti
        FROM timescaledb_information.jobs
        WHERE proc_name = 'policy_retention' AND hypertable_name = 'sensor_data'))`,
   )
-  await refreshNew(client, options)
-  const lateHours = await refreshLate(client, options)
-  const removedChunks = await removeOld(client, options)
+  // None holds up the others for ever: a refresh that goes on failing must not fill the disk.
+  const failures: unknown[] = []
+  const attempt = (work: Promise<number>) =>
+    work.catch((error: unknown) => {
+      if (sqlstateOf(error) === null) throw error
+      failures.push(error)
+      return 0
+    })
+  await attempt(refreshNew(client, options).then(() => 0))
+  const lateHours = await attempt(refreshLate(client, options))
+  const removedChunks = await attempt(removeOld(client, options))
+  if (failures.length > 0) throw failures[0]
   await client.query('UPDATE aggregate_state SET last_success = now()')
   return { lateHours, removedChunks }
 }
