@@ -247,6 +247,7 @@ export function reportExports(exported: Exported, print: (line: string) => void)
     ['csv', 'COPY as csv'],
     ['ndjson', 'COPY as text'],
   ] as const) {
+    if (ways[other] === undefined) continue
     print(
       `${one} : ${other}, wanted 0.70: rows ${ratio(one, other, 'rowsPerSecond')}, bytes ${ratio(one, other, 'bytesPerSecond')}`,
     )

@@ -15,6 +15,8 @@ export interface ExportTurns {
   readonly atOnce: number
   /** Runs `work` when its turn comes, in the order of the calls. */
   run<T>(work: () => Promise<T>): Promise<T>
+  /** The same for what takes long: it also waits for writers. */
+  runBehindWriters<T>(work: () => Promise<T>): Promise<T>
 }
 
 /** `writers`: the pool that batches are written on. */
@@ -29,12 +31,23 @@ export function exportTurns(writers: Pick<Pool, 'totalCount' | 'idleCount'>, atO
     while (isWriting() && performance.now() < deadline) await sleep(LOOK_EVERY_MS)
   }
 
+  async function run<T>(work: () => Promise<T>): Promise<T> {
+    if (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running++
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running--
+      else next()
+    }
+  }
+
   return {
     atOnce,
-    async run(work) {
-      if (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve))
-      else running++
-      try {
+    run,
+    runBehindWriters: (work) =>
+      run(async () => {
         await untilWriterRests()
         const startMs = performance.now()
         try {
@@ -42,11 +55,6 @@ export function exportTurns(writers: Pick<Pool, 'totalCount' | 'idleCount'>, atO
         } finally {
           lastMs = performance.now() - startMs
         }
-      } finally {
-        const next = waiting.shift()
-        if (next === undefined) running--
-        else next()
-      }
-    },
+      }),
   }
 }

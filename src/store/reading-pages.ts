@@ -78,7 +78,9 @@ class PageReading {
       isFull = upTo !== null
       if (upTo !== null) {
         const page = { ...rest, upTo }
-        const copied = this.#turns.run(() => this.#copied(selectWindow(this.#query, page), this.#readings))
+        const copied = this.#turns.runBehindWriters(() =>
+          this.#copied(selectWindow(this.#query, page), this.#readings),
+        )
         copied.catch(() => undefined) // said where it is awaited, if it ever is
         ahead.push({ page, copied })
         rest = { ...rest, after: upTo }
@@ -102,7 +104,7 @@ class PageReading {
     for (let left = limit; left > 0;) {
       const wanted = Math.min(this.#readings, left)
       const select = selectPage(this.#query, { ...range, after }, wanted)
-      const copied = await this.#turns.run(() => this.#copied(select, wanted))
+      const copied = await this.#turns.runBehindWriters(() => this.#copied(select, wanted))
       if (copied === null) continue
       const { text, rows, last } = copied
       if (last !== null) {

@@ -34,14 +34,14 @@ test('a page waits for a batch that is being written, but not for ever', async (
   const writers = { totalCount: 2, idleCount: 2 }
   const turns = exportTurns(writers, 1)
   const order: string[] = []
-  await turns.run(() => new Promise((resolve) => setTimeout(resolve, 40)))
+  await turns.runBehindWriters(() => new Promise((resolve) => setTimeout(resolve, 40)))
   writers.idleCount = 1
-  const waiting = turns.run(() => Promise.resolve(order.push('page')))
+  const waiting = turns.runBehindWriters(() => Promise.resolve(order.push('page')))
   await tick()
   order.push('batch')
   writers.idleCount = 2
   await waiting
   assert.deepEqual(order, ['batch', 'page'])
   writers.idleCount = 0
-  assert.equal(await turns.run(() => Promise.resolve('read in the end')), 'read in the end')
+  assert.equal(await turns.runBehindWriters(() => Promise.resolve('read in the end')), 'read in the end')
 })
