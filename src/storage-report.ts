@@ -1,6 +1,6 @@
 // What `GET /api/v1/storage` says: what the tables take, what waits in the stream, and when the disk is full.
 //
-// Invariant: the database is asked at most once in `KEPT_MS`, however many ask at once; `as_of` says when it was.
+// Invariant: the database is asked by one at a time, and at most once in `KEPT_MS`, however many ask; `as_of` says when it was.
 import type { BrokerPoll } from './observation.ts'
 import { forecast, type Growth } from './storage-forecast.ts'
 import type { PolicyFacts, StorageFacts } from './storage-facts.ts'
@@ -43,17 +43,17 @@ export interface ReportSources {
 /** Rejects as `facts` does; a failure is not kept. */
 export function storageReports(sources: ReportSources): () => Promise<StorageReport> {
   let report: Promise<StorageReport> | null = null
-  let madeAtMs = -Infinity
+  let keptUntilMs = 0
   return () => {
-    const now = performance.now()
-    if (report !== null && now - madeAtMs < KEPT_MS) return report
-    madeAtMs = now
-    const made = reportOf(sources)
-    report = made
-    made.catch(() => {
-      if (report === made) report = null
-    })
-    return made
+    if (report !== null && performance.now() < keptUntilMs) return report
+    // While it is made nobody starts another one, however long that takes.
+    keptUntilMs = Infinity
+    report = reportOf(sources)
+    report.then(
+      () => (keptUntilMs = performance.now() + KEPT_MS),
+      () => (report = null),
+    )
+    return report
   }
 }
 
