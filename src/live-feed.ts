@@ -48,7 +48,7 @@ export function liveSubject(stream: string): string {
   return `${stream}_LIVE`
 }
 
-/** Opens it and looks at the database. Throws when NATS does not answer. */
+/** Opens it and looks at the database. */
 export async function openLiveFeed(options: LiveFeedOptions, life: Lifecycle): Promise<LiveFeed> {
   const { nats, latest, stream, perSecond, observer } = options
   const warn = (sentence: string) => options.log.warn(sentence)

@@ -1,8 +1,11 @@
 // One subject of NATS core: what one monitor says on it, all hear that are there, itself included. Nothing is
 // kept for those who are not.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { PermissionViolationError, type QueuedIterator, type Status } from '@nats-io/transport-node'
 import { sentenceOf } from '../errors.ts'
 import type { NatsConnection } from './connect.ts'
+
+const FLUSH_LIMIT_MS = 2_000
 
 export interface BroadcastOptions {
   readonly subject: string
@@ -19,11 +22,11 @@ export interface Broadcast {
    * server takes is not said.
    */
   say(text: string): void
-  /** Resolves when everything said has left. */
+  /** Resolves when everything said has left, or after a moment. */
   close(): Promise<void>
 }
 
-/** Resolves when the server listens for it: what is said from now on is heard. Throws when it does not answer. */
+/** Resolves when the server listens for it: what is said from now on is heard. While it is away, after a moment. */
 export async function openBroadcast(
   connection: NatsConnection,
   { subject, onMessage, onBack, warn }: BroadcastOptions,
@@ -44,7 +47,7 @@ export async function openBroadcast(
       else warn(refusedSentence(subject, error))
     },
   })
-  await connection.flush()
+  await flushed(connection)
   return {
     say(text) {
       const bytes = Buffer.from(text)
@@ -54,9 +57,18 @@ export async function openBroadcast(
     async close() {
       statuses.stop()
       subscription.unsubscribe()
-      if (!connection.isClosed()) await connection.flush()
+      await flushed(connection)
     },
   }
+}
+
+/** Resolves when the server has all that was sent, or does not say so in time: it is away. */
+async function flushed(connection: NatsConnection): Promise<void> {
+  if (connection.isClosed()) return
+  const patience = new AbortController()
+  const late = sleep(FLUSH_LIMIT_MS, undefined, { signal: patience.signal }).catch(() => undefined)
+  await Promise.race([connection.flush().catch(() => undefined), late])
+  patience.abort()
 }
 
 function refusedSentence(subject: string, error: Error): string {
