@@ -54,9 +54,9 @@ export async function openLiveFeed(options: LiveFeedOptions, life: Lifecycle): P
   const warn = (sentence: string) => options.log.warn(sentence)
   const hub = new LiveHub({ id: randomBytes(6).toString('hex'), perSecond })
   const showing = joined(JOIN_MS, () => {
-    const nowMs = Date.now()
-    const shown = hub.flush(nowMs)
-    if (shown.length > 0) observer.shown(shown.map((line) => nowMs / 1_000 - line.receivedAtMicros / 1e6))
+    const shown = hub.flush(performance.now())
+    const nowMicros = Date.now() * 1_000
+    if (shown.length > 0) observer.shown(shown.map((line) => (nowMicros - line.receivedAtMicros) / 1e6))
     return hub.isWaiting
   })
   const tell = (lines: readonly FeedLine[]) => {
@@ -76,12 +76,12 @@ export async function openLiveFeed(options: LiveFeedOptions, life: Lifecycle): P
   }
   const stored = new StoredReadings(perSecond)
   const telling = joined(JOIN_MS, () => {
-    say(stored.take(Date.now()))
+    say(stored.take(performance.now(), new Date().toISOString()))
     return stored.isWaiting
   })
   life.onStop('the live feed', async () => {
     telling.stop()
-    say(stored.takeAll(Date.now()))
+    say(stored.takeAll(new Date().toISOString()))
     await broadcast.close()
     await looking.stop()
     showing.stop()

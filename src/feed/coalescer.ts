@@ -1,4 +1,5 @@
-// Lets through the newest of each machine, at most so often a second. Pure: the clock is the caller's.
+// Lets through the newest of each machine, at most so often a second. Pure: the clock is the caller's, and
+// must not jump.
 //
 //   free --(put, take)--> resting until its next turn --(the turn comes)--> free
 //

@@ -43,14 +43,14 @@ export class StoredReadings {
     }
   }
 
-  /** What is due, as lines of the feed. */
-  take(nowMs: number): FeedLine[] {
-    return linesOf(this.#waiting.take(nowMs), nowMs)
+  /** What is due, as lines of the feed; `at`: the time of day that they bear, RFC 3339. */
+  take(nowMs: number, at: string): FeedLine[] {
+    return linesOf(this.#waiting.take(nowMs), at)
   }
 
   /** All that waits, due or not. */
-  takeAll(nowMs: number): FeedLine[] {
-    return linesOf(this.#waiting.takeAll(), nowMs)
+  takeAll(at: string): FeedLine[] {
+    return linesOf(this.#waiting.takeAll(), at)
   }
 
   #stored(reading: Reading, receivedAtMs: number): void {
@@ -62,8 +62,7 @@ export class StoredReadings {
   }
 }
 
-function linesOf(stored: readonly Stored[], nowMs: number): FeedLine[] {
-  const at = new Date(nowMs).toISOString()
+function linesOf(stored: readonly Stored[], at: string): FeedLine[] {
   return stored.map(({ reading, timestamp, receivedAtMicros }) => ({
     machineId: reading.machine_id,
     timestamp,

@@ -30,7 +30,7 @@ function committed(changes: object = {}): WriteOutcome & { kind: 'committed' } {
 
 const shownOf = (stored: StoredReadings, nowMs: number) =>
   stored
-    .take(nowMs)
+    .take(nowMs, '2026-03-01T12:00:00Z')
     .map(({ machineId, timestamp }) => `${machineId} ${timestamp.slice(17, -1)}`)
     .toSorted()
 
@@ -64,7 +64,7 @@ test('what was refused, postponed or replayed is not told', () => {
 test('of two readings of one instant the one received last is told', () => {
   const stored = new StoredReadings(5)
   stored.committed([message(10, ['A', 1], ['A', 1]), message(9, ['A', 1])], committed())
-  const [line] = stored.take(0)
+  const [line] = stored.take(0, '2026-03-01T12:00:00Z')
   assert.equal(line?.receivedAtMicros, 10_000)
   assert.match(line?.text ?? '', /"part_count":1\}/)
 })

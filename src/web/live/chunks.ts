@@ -39,8 +39,10 @@ export class Chunks {
     return chunk
   }
 
-  skipped(frames: number, sinceMs: number, nowMs: number): Buffer {
-    const data = JSON.stringify({ frames, since: new Date(sinceMs).toISOString() })
+  /** Says that so many frames were left out in the last `forMs` milliseconds. */
+  skipped(frames: number, forMs: number): Buffer {
+    const nowMs = Date.now()
+    const data = JSON.stringify({ frames, since: new Date(nowMs - forMs).toISOString() })
     const timestamp = new Date(nowMs).toISOString()
     return this.#encoding.notice('skipped', `{"type":"skipped","data":${data},"timestamp":"${timestamp}"}`)
   }

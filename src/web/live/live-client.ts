@@ -41,7 +41,7 @@ export class LiveClient {
     this.#cameAt = options.frames.sequence
   }
 
-  /** Since when its wire has been full; null: it is not. */
+  /** Since when its wire has been full, by the clock of `advance`; null: it is not. */
   get behindSinceMs(): number | null {
     return this.#sinceMs
   }
@@ -62,7 +62,7 @@ export class LiveClient {
         return done
       }
       if (this.#skipped > 0) {
-        connection.write(chunks.skipped(this.#skipped, this.#sinceMs ?? nowMs, nowMs))
+        connection.write(chunks.skipped(this.#skipped, nowMs - (this.#sinceMs ?? nowMs)))
         done.skipped += this.#skipped
         this.#skipped = 0
       }

@@ -105,13 +105,13 @@ export class LiveClients {
   }
 
   #advance(client: LiveClient): void {
-    const { sent, skipped } = client.advance(Date.now())
+    const { sent, skipped } = client.advance(performance.now())
     if (sent > 0) this.#observer.sent(client.connection.kind, sent)
     if (skipped > 0) this.#observer.skipped(client.connection.kind, skipped)
   }
 
   #keepUp(): void {
-    const nowMs = Date.now()
+    const nowMs = performance.now()
     for (const client of this.#clients) {
       const { connection, behindSinceMs } = client
       client.messages = 0
