@@ -6,6 +6,7 @@ import { copyLimit } from './copy-limit.ts'
 import { measureExports, reportExports } from './exports.ts'
 import { fixed, spread, table, whole, type Spread } from './figures.ts'
 import { latencyAt } from './latency.ts'
+import { liveAt, printLive, type LiveResult } from './live.ts'
 import { monitorUnderLoad, type UnderLoad } from './monitor.ts'
 import { readingsPosted, reportPosted } from './posting.ts'
 import { runCase, type Case, type Result } from './run-case.ts'
@@ -55,7 +56,7 @@ const number = (text: string) => Number(text)
 const program = new Command('npm run bench --')
   .description(
     'Measures ingestion and the API against the embedded servers, or those of NATS_URL and DATABASE_URL ' +
-      '(a database and streams of its own are made there and taken away). Parts: rounds, latency, monitor, series, exports, post, storage.',
+      '(a database and streams of its own are made there and taken away). Parts: rounds, latency, monitor, series, exports, post, storage, live.',
   )
   .option('--messages <n>', 'messages of a round', number, 200_000)
   .option('--rounds <n>', 'alternating rounds of each case', number, 3)
@@ -96,12 +97,14 @@ try {
     : null
   const posted = isWanted('post') ? await readingsPosted(servers) : []
   const storage = isWanted('storage') ? await storageReport(servers, say) : null
+  const live = await measureLive(servers)
   note('')
   report(rounds, latency, monitor)
   reportSeries(series)
   if (exported !== null) reportExports(exported, (line) => process.stdout.write(`${line}\n`))
   reportPosted(posted, (line) => process.stdout.write(`${line}\n`))
   if (storage !== null) reportStorage(storage, (line) => process.stdout.write(`${line}\n`))
+  printLive(live)
   const settings = configFor('BENCH')
   const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', platform: process.platform }
   const versions = { node: process.version, ...servers.versions, embedded: servers.isEmbedded }
@@ -118,6 +121,7 @@ try {
     exported,
     posted,
     storage,
+    live,
   }
   writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
   process.stdout.write(`\nAll figures: ${options.json}\n`)
@@ -161,6 +165,19 @@ async function measureLatency(on: Servers): Promise<Record<string, Result>> {
     stop.signal.throwIfAborted()
     results[perSecond] = await latencyAt(on, perSecond, options.seconds, (progress) =>
       say(`latency at ${perSecond}/s: ${progress}`),
+    )
+  }
+  return results
+}
+
+/** At the usual rate, and with every reading shown. */
+async function measureLive(on: Servers): Promise<LiveResult[]> {
+  const results: LiveResult[] = []
+  if (!isWanted('live')) return results
+  for (const rate of [configFor('BENCH').live.rate, 50]) {
+    stop.signal.throwIfAborted()
+    results.push(
+      await liveAt(on, rate, options.seconds, (progress) => say(`live at rate ${rate}: ${progress}`)),
     )
   }
   return results

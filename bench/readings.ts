@@ -3,9 +3,9 @@
 
 const MACHINES = 20
 
-function reading(n: number, atMs: number): object {
+function reading(n: number, atMs: number, machines = MACHINES): object {
   return {
-    machine_id: `CNC-${String(n % MACHINES).padStart(3, '0')}`,
+    machine_id: `CNC-${String(n % machines).padStart(3, '0')}`,
     timestamp: new Date(atMs).toISOString().replace('Z', `${String(n % 1_000).padStart(3, '0')}Z`),
     temperature: 60 + ((n * 7_919) % 1_000) / 100,
     spindle_speed: 8_000 + ((n * 31) % 4_000),
@@ -33,8 +33,8 @@ export function payload(n: number, each: number): string {
 }
 
 /** One reading published now; `atMs` has a fraction to the microsecond. */
-export function readingAt(n: number, atMs: number): string {
+export function readingAt(n: number, atMs: number, machines = MACHINES): string {
   const micros = Math.floor((atMs % 1) * 1_000)
   const timestamp = new Date(atMs).toISOString().replace('Z', `${String(micros).padStart(3, '0')}Z`)
-  return JSON.stringify({ ...reading(n, atMs), timestamp })
+  return JSON.stringify({ ...reading(n, atMs, machines), timestamp })
 }

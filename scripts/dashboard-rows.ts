@@ -153,6 +153,28 @@ export const rows: Readonly<Record<string, readonly Panel[]>> = {
       '{{job}}': 'max by (job) (cnc_monitor_aggregates_late_windows{$of})',
     }),
   ],
+  Live: [
+    series('Live clients', 'short', 'By kind; LIVE_MAX_CLIENTS is the limit of each monitor.', {
+      '{{kind}}': 'sum by (kind) (cnc_monitor_live_clients{$of})',
+    }),
+    series('Frames', 'suffix:/s', 'Written to clients, and what slow clients skipped.', {
+      'sent {{kind}}': 'sum by (kind) (rate(cnc_monitor_live_frames_sent_total{$of}[$__rate_interval]))',
+      'skipped {{kind}}':
+        'sum by (kind) (rate(cnc_monitor_live_frames_skipped_total{$of}[$__rate_interval]))',
+    }),
+    series(
+      'From receipt to frame',
+      's',
+      'How old a reading is when it is shown live.',
+      quantiles('cnc_monitor_live_receipt_to_frame_seconds'),
+    ),
+    series(
+      'Live clients closed by the monitor',
+      'suffix:/s',
+      'slow: nothing taken; silent: no pong; talkative: too much sent.',
+      rateBy('cnc_monitor_live_clients_closed_total', 'reason'),
+    ),
+  ],
   'HTTP and process': [
     series('Requests', 'reqps', 'By route and class of status.', {
       '{{method}} {{route}} {{status}}':

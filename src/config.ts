@@ -23,6 +23,8 @@ const url = (env: string, protocols: string, description: string) =>
     description,
   })
 
+const ORIGINS = '^(http|https)://[^\\s,/]+(,(http|https)://[^\\s,/]+)*$'
+
 /** Every setting: its place in the YAML file is its path here. Units are in the names. */
 export const configSchema = Type.Object({
   http: Type.Object({
@@ -93,6 +95,15 @@ export const configSchema = Type.Object({
       default: 90,
       env: 'DEAD_LETTER_RETENTION_DAYS',
       description: 'days that dead letters are kept, from the last replay on; 0 keeps them for ever',
+    }),
+  }),
+  live: Type.Object({
+    rate: count('LIVE_RATE', 5, 50, 'frames of a machine a second that live clients get at most'),
+    maxClients: count('LIVE_MAX_CLIENTS', 1_000, 20_000, 'clients that may listen live at once'),
+    origins: Type.Union([Type.Null(), Type.String({ pattern: ORIGINS })], {
+      default: null,
+      env: 'LIVE_ORIGINS',
+      description: "origins whose pages may listen live besides the monitor's own, separated by commas",
     }),
   }),
   stateDir: text('STATE_DIR', '.cnc-monitor', 'folder of the embedded servers'),

@@ -13,6 +13,7 @@ import { freeBytesFor } from './free-space.ts'
 import { progressLog } from './ingest/progress-log.ts'
 import { openStream, runIngestion } from './ingestion.ts'
 import { waitFor, type Lifecycle } from './lifecycle.ts'
+import { openLiveFeed } from './live-feed.ts'
 import type { Log } from './log.ts'
 import { openMetrics } from './metrics.ts'
 import { observers } from './observation.ts'
@@ -85,6 +86,13 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   const { latest } = aggregates
   const metrics = openMetrics({ version: packageJson.version, readiness, broker, aggregates: latest })
 
+  const { rate: perSecond, maxClients, origins } = config.live
+  const queries = apiQueries(store)
+  const feed = await openLiveFeed(
+    { nats, latest: queries.latest, stream, perSecond, observer: metrics.live, log },
+    life,
+  )
+
   const progress = progressLog(log)
   const flushing = setInterval(() => progress.flush(Date.now()), 1_000)
   life.onStop('the log of progress', () => {
@@ -95,7 +103,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     config,
     nats,
     store,
-    observer: observers(progress, metrics.pipeline, {
+    observer: observers(progress, metrics.pipeline, feed.pipeline, {
       interrupted: (reason) => log.warn(`Taking messages is interrupted: ${reason}`),
       resumed: () => log.info('Taking messages again'),
     }),
@@ -108,7 +116,6 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
 
   const removing = keepDeadLettersFor(config.retention.deadLetterDays, hourly, store.api, signal, log)
   life.onStop('the retention of dead letters', () => removing)
-  const queries = apiQueries(store)
   const replays = replaying(queries, publisherOn(nats))
   const posting = postingTo(config, nats)
   const storage = storageReports({
@@ -117,7 +124,18 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     freeBytes: freeBytesFor(config),
     retentionDays: config.retention.rawDays,
   })
-  const app = createApp({ queries, replays, posting, storage, readiness, metrics, log })
+  const live = { frames: feed.frames, maxClients, origins, observer: metrics.live }
+  const app = createApp({
+    queries,
+    replays,
+    posting,
+    storage,
+    readiness,
+    metrics,
+    live,
+    log,
+    heard: feed.heard,
+  })
   life.onStop('the HTTP server', () => app.close())
   const tries = explicit.has('http.port') ? 0 : PORT_TRIES
   const http = await listen(app, config.http.host, config.http.port, tries)

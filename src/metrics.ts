@@ -5,6 +5,8 @@
 // is made from this registry.
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { aggregateMetrics } from './aggregate-metrics.ts'
+import { liveMetrics } from './live-metrics.ts'
+import type { LiveObserver } from './live-types.ts'
 import type { AggregateRefresh, BrokerPoll, PipelineObserver } from './observation.ts'
 import { pipelineMetrics } from './pipeline-metrics.ts'
 import type { Readiness } from './readiness.ts'
@@ -22,6 +24,7 @@ export interface MetricsSources {
 
 export interface Metrics {
   readonly pipeline: PipelineObserver
+  readonly live: LiveObserver
   /** Counts a request that was answered. `route`: the route's template; undefined: no route took it. */
   request(method: string, route: string | undefined, status: number, durationMs: number): void
   readonly contentType: string
@@ -55,6 +58,7 @@ export function openMetrics({ version, readiness, broker, aggregates }: MetricsS
   const { observer: pipeline, isTaking } = pipelineMetrics(registry)
   stateMetrics(registry, { readiness, broker, isTaking })
   aggregateMetrics(registry, aggregates ?? (() => null))
+  const live = liveMetrics(registry)
   const requests = new Histogram({
     name: 'cnc_monitor_http_request_duration_seconds',
     help: 'HTTP requests answered, by method, route template and class of status; route "none": no such address.',
@@ -67,6 +71,7 @@ export function openMetrics({ version, readiness, broker, aggregates }: MetricsS
 
   return {
     pipeline,
+    live,
     request(method, route, status, durationMs) {
       // Where no route answers, a client may send any method: only known ones become a label.
       const labels = { method: route === undefined ? 'any' : method, route: route ?? 'none' }

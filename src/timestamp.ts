@@ -93,6 +93,26 @@ export function parseTimestamp(text: string): ParsedTimestamp {
   return { ok: true, text: micros === '' ? `${seconds}Z` : `${seconds}.${micros}Z`, ms }
 }
 
+/** Whether the first of two timestamps of readings (`ParsedTimestamp.text`) names the later instant. */
+export function isLater(one: string, other: string): boolean {
+  // Of the same length the texts order as the instants do; otherwise the shorter one's Z would count.
+  return one.length === other.length ? one > other : one.slice(0, -1) > other.slice(0, -1)
+}
+
+/** Microseconds since 1970 of a timestamp as readings have it. Exact for the years 1685 to 2255. */
+export function microsOf(text: string): number {
+  const fraction = text.slice(20, -1).padEnd(6, '0')
+  return Date.parse(`${text.slice(0, 19)}Z`) * 1_000 + Number(fraction)
+}
+
+/** The other way round. */
+export function textOfMicros(micros: number): string {
+  const seconds = Math.floor(micros / 1e6)
+  const fraction = trimZeros(String(micros - seconds * 1e6).padStart(6, '0'))
+  const whole = new Date(seconds * 1_000).toISOString().slice(0, 19)
+  return fraction === '' ? `${whole}Z` : `${whole}.${fraction}Z`
+}
+
 /** Date.UTC, for years below 100 too. */
 function utcMs(
   year: number,

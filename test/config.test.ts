@@ -41,5 +41,13 @@ test('a wrong value names the variable, the value and what is allowed', () => {
     /NATS_URL is "localhost": allowed is nothing or a URL that begins with nats:\/\/ or tls:\/\//,
   )
   assert.throws(() => readConfig({ LOG_LEVEL: 'loud' }), /LOG_LEVEL is "loud": allowed is trace or debug/)
+  assert.throws(() => readConfig({ LIVE_RATE: '51' }), /LIVE_RATE is "51": allowed is a whole number/)
+  assert.throws(() => readConfig({ LIVE_MAX_CLIENTS: '0' }), /LIVE_MAX_CLIENTS is "0"/)
+  for (const origins of ['shop.example', 'https://a.example/path', 'https://a.example, https://b.example']) {
+    assert.throws(
+      () => readConfig({ LIVE_ORIGINS: origins }),
+      /LIVE_ORIGINS is .*: allowed is nothing or a URL that begins with http:\/\/ or https:\/\//,
+    )
+  }
   assert.throws(() => readConfig({}, '/nowhere/config.yaml'), /cannot be read/)
 })

@@ -51,6 +51,12 @@ export function machineIdOf(name: string, value: Parameter): string {
   throw wrong(name, value, 'one machine id: 1 to 128 characters, no control characters, not "." or ".."')
 }
 
+/** The id of a machine that exists or may come. */
+export function machineOf(name: string, value: Parameter): string {
+  if (typeof value === 'string' && MACHINE_ID.test(value) && value.isWellFormed()) return value
+  throw wrong(name, value, 'one machine id: 1 to 128 characters, no control characters, not "." or ".."')
+}
+
 export function oneOf<T extends string>(name: string, value: Parameter, allowed: readonly T[]): T {
   const found = allowed.find((one) => one === value)
   if (found !== undefined) return found

@@ -4,14 +4,17 @@ import { UnavailableError } from '../errors.ts'
 
 export const problemCodes = {
   invalid_parameter: { status: 400, title: 'A parameter or field is wrong' },
+  forbidden_origin: { status: 403, title: 'Pages of this origin may not listen' },
   not_found: { status: 404, title: 'There is nothing at this address' },
   already_stored: { status: 409, title: 'A replay of this dead letter is stored already' },
   machine_exists: { status: 409, title: 'A machine with this id is registered already' },
   too_large: { status: 413, title: 'The request is too large' },
   unsupported_media_type: { status: 415, title: 'The request is not JSON' },
   nothing_accepted: { status: 422, title: 'Not one reading was accepted' },
+  upgrade_required: { status: 426, title: 'This address speaks WebSocket only' },
   internal: { status: 500, title: 'The monitor made a mistake; its log says more' },
   busy: { status: 503, title: 'Too much is asked at once; the same request may succeed in a moment' },
+  too_many_clients: { status: 503, title: 'As many clients listen as may' },
   unavailable: { status: 503, title: 'A server the monitor depends on does not answer' },
 } as const
 

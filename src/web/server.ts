@@ -17,6 +17,7 @@ import type { Heard } from './last-heard.ts'
 import { badAddress, handleProblems } from './problems.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
+import { isLiveUpgrade, liveRoutes, type LiveOptions } from './routes/live.ts'
 import { oneMachineRoutes } from './routes/machine.ts'
 import { latestRoutes } from './routes/latest.ts'
 import { machineRoutes } from './routes/machines.ts'
@@ -59,19 +60,22 @@ export interface WebOptions {
   readonly storage: () => Promise<StorageReport>
   readonly readiness: () => Readiness
   readonly metrics: MetricsPage
+  readonly live: LiveOptions
   readonly log: Logger
   /** The last reading that was received of a machine, where that is known without the store. */
   readonly heard?: (machineId: string) => Heard | null
 }
 
 export function createApp(options: WebOptions): FastifyInstance {
-  const { queries, replays, posting, storage, readiness, metrics, log, heard } = options
+  const { queries, replays, posting, storage, readiness, metrics, live, log, heard } = options
   const app = Fastify({
     loggerInstance: log.child({}, { level: 'warn' }),
     bodyLimit: 2 ** 20,
     requestTimeout: 30_000,
     frameworkErrors: badAddress,
     forceCloseConnections: true,
+    // Others that ask to change the protocol (HTTP/2 clients do) are served as if they had not.
+    http: { shouldUpgradeCallback: isLiveUpgrade },
     // An id of 128 characters may take twelve bytes each once it is encoded in a URL.
     routerOptions: { maxParamLength: 4_096 },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
@@ -88,6 +92,7 @@ export function createApp(options: WebOptions): FastifyInstance {
   storageRoutes(app, storage)
   deadLetterRoutes(app, queries)
   replayRoutes(app, queries, replays)
+  liveRoutes(app, live)
   return app
 }
 

@@ -1,5 +1,6 @@
 // The API on a database, without a broker and without ingestion.
 import pino from 'pino'
+import { LiveHub } from '../../src/feed/hub.ts'
 import { apiQueries } from '../../src/store/queries.ts'
 import { openPool } from '../../src/store/pool.ts'
 import { createApp, listen, type WebOptions } from '../../src/web/server.ts'
@@ -16,6 +17,8 @@ export async function withApi<T>(
   const parts = {
     queries: apiQueries({ ...pools, copies: process.env['TEST_DATABASE_URL'] !== undefined }),
     metrics: { request: () => undefined },
+    // A feed that nobody tells anything.
+    live: { frames: new LiveHub({ id: 'test', perSecond: 1 }), maxClients: 1, origins: null },
     log: pino({}, { write: () => undefined }),
     ...(heard === undefined ? {} : { heard }),
   }

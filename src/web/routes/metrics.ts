@@ -1,6 +1,13 @@
 // What Prometheus scrapes, and the count of the requests this server answers.
 import type { FastifyInstance } from 'fastify'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answers go on for as long as the client listens. */
+    isLive?: boolean
+  }
+}
+
 export interface MetricsPage {
   readonly contentType: string
   exposition(): Promise<string>
@@ -10,7 +17,10 @@ export interface MetricsPage {
 
 export function metricsRoutes(app: FastifyInstance, metrics: MetricsPage): void {
   app.addHook('onResponse', (request, reply, done) => {
-    metrics.request(request.method, request.routeOptions.url, reply.statusCode, reply.elapsedTime)
+    // A live client that has come and gone took no time to be answered.
+    const isLive = request.routeOptions.config.isLive === true && reply.statusCode < 400
+    if (!isLive)
+      metrics.request(request.method, request.routeOptions.url, reply.statusCode, reply.elapsedTime)
     done()
   })
   app.get('/metrics', async (_request, reply) => {
