@@ -3,7 +3,7 @@
 import { consumerWatch, watchConsumer } from './broker/consumer-position.ts'
 import type { NatsConnection } from './broker/connect.ts'
 import { deliveriesOf } from './broker/deliveries.ts'
-import { declareStream } from './broker/stream.ts'
+import { declareStream, readBacklog } from './broker/stream.ts'
 import type { Config } from './config.ts'
 import type { DecodeLimits } from './decode/decode-message.ts'
 import { messageDecoder } from './decode/message-decoder.ts'
@@ -32,8 +32,8 @@ export interface IngestionOptions {
 export interface OpenStream {
   /** Declares stream and consumer where they are missing, and says which incarnation of the stream it is. */
   declare(): Promise<StreamIncarnation>
-  /** A sentence while the stream takes no message and lets none go, although its server answers. */
-  readonly stuck: () => string | null
+  /** Rejects while the consumer cannot be asked for, or the stream takes no message although its server answers. */
+  check(): Promise<void>
 }
 
 /** What stream and consumer are declared with; the numbers follow from each other (docs/operations.md). */
@@ -87,7 +87,13 @@ export async function openStream(
   }
   await waitFor(`the stream ${settings.stream}`, declare, wait)
   void watchConsumer(watch, wait.signal)
-  return { declare, stuck: watch.stuck }
+  const check = async () => {
+    // Asks for the consumer: a server may greet and take pings while its JetStream is stuck.
+    await readBacklog(nats, settings.stream, settings.consumer)
+    const stuck = watch.stuck()
+    if (stuck !== null) throw new Error(stuck)
+  }
+  return { declare, check }
 }
 
 /**

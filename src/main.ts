@@ -1,15 +1,13 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
 import packageJson from '../package.json' with { type: 'json' }
 import { startAggregates } from './aggregates.ts'
+import { startApi } from './api.ts'
 import { connectToNats } from './broker/connect.ts'
-import { publisherOn } from './broker/publisher.ts'
 import { watchBroker } from './broker/standing.ts'
-import { readBacklog } from './broker/stream.ts'
 import type { ReadConfig } from './config.ts'
 import { startServers } from './embedded/start.ts'
 import { sentenceOf, UsageError } from './errors.ts'
 import { mistakeLog } from './ingest/mistake-log.ts'
-import { freeBytesFor } from './free-space.ts'
 import { progressLog } from './ingest/progress-log.ts'
 import { openStream, runIngestion } from './ingestion.ts'
 import { waitFor, type Lifecycle } from './lifecycle.ts'
@@ -17,16 +15,10 @@ import { openLiveFeed } from './live-feed.ts'
 import type { Log } from './log.ts'
 import { openMetrics } from './metrics.ts'
 import { observers } from './observation.ts'
-import { postingTo } from './posting.ts'
 import { watchReadiness } from './readiness.ts'
-import { replaying } from './replay-dead-letters.ts'
-import { storageReports } from './storage-report.ts'
 import { hourly, keepDeadLettersFor } from './store/dead-letter-retention.ts'
 import { openStore } from './store/open-store.ts'
 import { apiQueries } from './store/queries.ts'
-import { createApp, listen } from './web/server.ts'
-
-const PORT_TRIES = 20
 
 /** Where the running monitor can be reached. */
 export interface Endpoints {
@@ -37,9 +29,9 @@ export interface Endpoints {
 
 /** Starts the monitor; resolves when it takes messages and answers requests. The lifecycle stops it. */
 export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log): Promise<Endpoints> {
-  const { config, explicit } = read
+  const { config } = read
   const { signal } = life
-  const servers = await startServers(config, explicit, log, life)
+  const servers = await startServers(config, read.explicit, log, life)
   const wait = {
     timeoutMs: config.startTimeoutMs,
     signal,
@@ -68,28 +60,25 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
   )
   life.onStop('the NATS connection', () => nats.close())
   const aggregates = await startAggregates(config, store, life, log)
-  const { stream, consumer } = config.nats
-  const opened = await openStream(config, nats, wait, (sentence) => log.warn(sentence))
+  const stream = await openStream(config, nats, wait, (sentence) => log.warn(sentence))
   const readiness = watchReadiness(
-    {
-      database: () => store.ready.query('SELECT 1'),
-      // Asks for the consumer: a server may greet and take pings while its JetStream is stuck.
-      broker: async () => {
-        await readBacklog(nats, stream, consumer)
-        const stuck = opened.stuck()
-        if (stuck !== null) throw new Error(stuck)
-      },
-    },
+    { database: () => store.ready.query('SELECT 1'), broker: () => stream.check() },
     signal,
   )
-  const broker = watchBroker(nats, stream, consumer, signal)
+  const broker = watchBroker(nats, config.nats.stream, config.nats.consumer, signal)
   const { latest } = aggregates
   const metrics = openMetrics({ version: packageJson.version, readiness, broker, aggregates: latest })
 
-  const { rate: perSecond, maxClients, origins } = config.live
   const queries = apiQueries(store)
   const feed = await openLiveFeed(
-    { nats, latest: queries.latest, stream, perSecond, observer: metrics.live, log },
+    {
+      nats,
+      latest: queries.latest,
+      stream: config.nats.stream,
+      perSecond: config.live.rate,
+      observer: metrics.live,
+      log,
+    },
     life,
   )
 
@@ -108,7 +97,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
       resumed: () => log.info('Taking messages again'),
     }),
     onMistake: mistakeLog((line) => log.error(line)),
-    stream: opened,
+    stream,
     signal,
   })
   run.catch((error: unknown) => life.fail(`The monitor cannot go on: ${sentenceOf(error)}`))
@@ -116,29 +105,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
 
   const removing = keepDeadLettersFor(config.retention.deadLetterDays, hourly, store.api, signal, log)
   life.onStop('the retention of dead letters', () => removing)
-  const replays = replaying(queries, publisherOn(nats))
-  const posting = postingTo(config, nats)
-  const storage = storageReports({
-    facts: queries.storage,
-    broker,
-    freeBytes: freeBytesFor(config),
-    retentionDays: config.retention.rawDays,
-  })
-  const live = { frames: feed.frames, maxClients, origins, observer: metrics.live }
-  const app = createApp({
-    queries,
-    replays,
-    posting,
-    storage,
-    readiness,
-    metrics,
-    live,
-    log,
-    heard: feed.heard,
-  })
-  life.onStop('the HTTP server', () => app.close())
-  const tries = explicit.has('http.port') ? 0 : PORT_TRIES
-  const http = await listen(app, config.http.host, config.http.port, tries)
+  const http = await startApi({ read, queries, nats, broker, readiness, metrics, feed }, life, log)
   servers.announce(http)
   return { http, nats: servers.natsUrl, database: servers.databaseUrl }
 }
