@@ -103,7 +103,7 @@ export const configSchema = Type.Object({
     origins: Type.Union([Type.Null(), Type.String({ pattern: ORIGINS })], {
       default: null,
       env: 'LIVE_ORIGINS',
-      description: "origins whose pages may listen live besides the monitor's own, separated by commas",
+      description: "origins whose pages may listen and read besides the monitor's own, separated by commas",
     }),
   }),
   stateDir: text('STATE_DIR', '.cnc-monitor', 'folder of the embedded servers'),
