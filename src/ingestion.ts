@@ -87,7 +87,7 @@ export async function openStream(
   }
   await waitFor(`the stream ${settings.stream}`, declare, wait)
   void watchConsumer(watch, wait.signal)
-  return { declare, stuck: watch.stuck }
+  return { declare, stuck: () => watch.stuck() }
 }
 
 /**

@@ -1,7 +1,7 @@
 // The composition root: opens the parts in order, joins them, and registers how each is released.
 import packageJson from '../package.json' with { type: 'json' }
 import { startAggregates } from './aggregates.ts'
-import { connectToNats } from './broker/connect.ts'
+import { connectToNats, onReconnect } from './broker/connect.ts'
 import { publisherOn } from './broker/publisher.ts'
 import { watchBroker } from './broker/standing.ts'
 import { readBacklog } from './broker/stream.ts'
@@ -82,9 +82,15 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     },
     signal,
   )
+  onReconnect(nats, () => readiness.lookAgain('broker'))
   const broker = watchBroker(nats, stream, consumer, signal)
   const { latest } = aggregates
-  const metrics = openMetrics({ version: packageJson.version, readiness, broker, aggregates: latest })
+  const metrics = openMetrics({
+    version: packageJson.version,
+    readiness: readiness.now,
+    broker,
+    aggregates: latest,
+  })
 
   const { rate: perSecond, maxClients, origins } = config.live
   const queries = apiQueries(store)
@@ -130,7 +136,7 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     replays,
     posting,
     storage,
-    readiness,
+    readiness: readiness.now,
     metrics,
     live,
     log,
