@@ -2,7 +2,7 @@
 import packageJson from '../package.json' with { type: 'json' }
 import { startAggregates } from './aggregates.ts'
 import { startApi } from './api.ts'
-import { connectToNats } from './broker/connect.ts'
+import { connectToNats, onReconnect } from './broker/connect.ts'
 import { watchBroker } from './broker/standing.ts'
 import type { ReadConfig } from './config.ts'
 import { startServers } from './embedded/start.ts'
@@ -65,9 +65,15 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
     { database: () => store.ready.query('SELECT 1'), broker: () => stream.check() },
     signal,
   )
+  onReconnect(nats, () => readiness.lookAgain('broker'))
   const broker = watchBroker(nats, config.nats.stream, config.nats.consumer, signal)
   const { latest } = aggregates
-  const metrics = openMetrics({ version: packageJson.version, readiness, broker, aggregates: latest })
+  const metrics = openMetrics({
+    version: packageJson.version,
+    readiness: readiness.now,
+    broker,
+    aggregates: latest,
+  })
 
   const queries = apiQueries(store)
   const feed = await openLiveFeed(
@@ -105,7 +111,8 @@ export async function startMonitor(read: ReadConfig, life: Lifecycle, log: Log):
 
   const removing = keepDeadLettersFor(config.retention.deadLetterDays, hourly, store.api, signal, log)
   life.onStop('the retention of dead letters', () => removing)
-  const http = await startApi({ read, queries, nats, broker, readiness, metrics, feed }, life, log)
+  const api = { read, queries, nats, broker, readiness: readiness.now, metrics, feed }
+  const http = await startApi(api, life, log)
   servers.announce(http)
   return { http, nats: servers.natsUrl, database: servers.databaseUrl }
 }

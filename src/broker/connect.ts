@@ -30,6 +30,11 @@ export async function connectToNats({ url, name, onState }: ConnectOptions): Pro
   return connection
 }
 
+/** Calls `work` whenever the connection is back after a loss, until it is closed. What was asked meanwhile is lost. */
+export function onReconnect(connection: NatsConnection, work: () => void): void {
+  void followState(connection, (connected) => void (connected && work()))
+}
+
 async function followState(connection: NatsConnection, onState: (connected: boolean) => void): Promise<void> {
   for await (const status of connection.status()) {
     if (status.type === 'disconnect') onState(false)

@@ -15,6 +15,7 @@ import {
   type Status,
   type Subscription,
 } from '@nats-io/transport-node'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Delivery, Source, StreamIncarnation } from '../pipeline-types.ts'
 import { AckReply } from './ack-reply.ts'
 import { answerTime, type AnswerTime } from './answer-time.ts'
@@ -40,6 +41,8 @@ const HEARTBEAT_MS = 5_000
 /** Two heartbeats and a half missing: the consumer is gone, or moved, and nobody said so. */
 const SILENCE_LIMIT_MS = 12_500
 const DRAIN_LIMIT_MS = 2_000
+/** A server that went silent is given up by the client's pings much later. */
+const FLUSH_LIMIT_MS = 5_000
 
 export function deliveriesOf(connection: NatsConnection, options: DeliveriesOptions): Source {
   return {
@@ -48,7 +51,7 @@ export function deliveriesOf(connection: NatsConnection, options: DeliveriesOpti
       if (!signal.aborted) yield* new PullFlow(connection, options, incarnation).bursts(signal)
     },
     flush: async () => {
-      if (!connection.isClosed()) await connection.flush()
+      if (!connection.isClosed()) await within(FLUSH_LIMIT_MS, connection.flush())
     },
   }
 }
@@ -207,11 +210,21 @@ class PullFlow {
 
   /** Ends the requests, waits for what was on its way, and gives back all that nobody took. */
   async #drain(subscription: Subscription): Promise<void> {
-    await Promise.race([
+    await within(
+      DRAIN_LIMIT_MS,
       subscription.drain().catch(() => undefined),
-      new Promise((resolve) => setTimeout(resolve, DRAIN_LIMIT_MS).unref()),
-    ])
+    )
     if (!subscription.isClosed()) subscription.unsubscribe()
     for (const delivery of this.#arrived) delivery.nak(0)
+  }
+}
+
+/** Waits for it no longer than this. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  const limit = new AbortController()
+  try {
+    await Promise.race([work, sleep(limitMs, undefined, { signal: limit.signal })])
+  } finally {
+    limit.abort()
   }
 }

@@ -6,9 +6,12 @@ import type { Log } from '../log.ts'
 import { takesCopy } from './copy-in.ts'
 import { LateBoundary } from './late-readings.ts'
 import { migrate, readMigrations } from './migrate.ts'
-import { openPool, type Pool } from './pool.ts'
+import { openPool, type Pool, type PoolOptions } from './pool.ts'
 
 const JOB_TIMEOUT_MS = 600_000
+
+/** What only asks whether the server answers. */
+const READY_LIMIT_MS = 4_000
 
 export interface StoreOptions {
   readonly url: string
@@ -40,16 +43,17 @@ export interface Store {
 
 /** Waits for the database. Throws UsageError for a server that cannot be used. */
 export async function openStore(options: StoreOptions, life: Lifecycle, log: Log): Promise<Store> {
+  const { statementTimeoutMs } = options
   const open = (
     purpose: 'ingest' | 'ready' | 'api' | 'exports' | 'jobs',
     size: number,
-    statementTimeoutMs = options.statementTimeoutMs,
+    limits: Pick<PoolOptions, 'statementTimeoutMs' | 'graceMs'> = { statementTimeoutMs },
   ) => {
     const pool = openPool({
       url: options.url,
       purpose,
       size,
-      statementTimeoutMs,
+      ...limits,
       onError: (error) => log.warn(`A connection to the database was lost: ${sentenceOf(error)}`),
     })
     life.onStop(`the database connections (${purpose})`, () => pool.end())
@@ -57,10 +61,14 @@ export async function openStore(options: StoreOptions, life: Lifecycle, log: Log
   }
   // One more than the writers, so that numbering a stream's incarnation never waits for a batch.
   const ingest = open('ingest', options.writers + 1)
-  const ready = open('ready', 1)
+  // A check that hangs on a connection which nobody else has noticed to be dead must not keep the next one waiting.
+  const ready = open('ready', 1, {
+    statementTimeoutMs: Math.min(statementTimeoutMs, READY_LIMIT_MS),
+    graceMs: 1_000,
+  })
   const api = open('api', options.apiConnections)
   // One to work and one to look. Refreshing an hour of a large shop takes its time, and nobody waits for it.
-  const jobs = open('jobs', 2, JOB_TIMEOUT_MS)
+  const jobs = open('jobs', 2, { statementTimeoutMs: JOB_TIMEOUT_MS })
   const exports = open('exports', EXPORT_CONNECTIONS)
   const migrations = await readMigrations(join(import.meta.dirname, '..', '..', 'migrations'))
   const applied = (name: string) => log.info(`Migration ${name} is applied`)

@@ -8,6 +8,8 @@ export interface PoolOptions {
   readonly purpose: 'ingest' | 'ready' | 'api' | 'exports' | 'jobs'
   readonly size: number
   readonly statementTimeoutMs: number
+  /** How much longer the client waits for a server that went silent; 5 s unless told otherwise. */
+  readonly graceMs?: number
   /** An idle connection broke; the pool has already replaced it. */
   readonly onError: (error: Error) => void
 }
@@ -15,7 +17,14 @@ export interface PoolOptions {
 export type Pool = pg.Pool
 export type Connection = pg.PoolClient
 
-export function openPool({ url, purpose, size, statementTimeoutMs, onError }: PoolOptions): Pool {
+export function openPool({
+  url,
+  purpose,
+  size,
+  statementTimeoutMs,
+  graceMs = 5_000,
+  onError,
+}: PoolOptions): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: `cnc-monitor ${purpose}`,
@@ -23,7 +32,7 @@ export function openPool({ url, purpose, size, statementTimeoutMs, onError }: Po
     connectionTimeoutMillis: 5_000,
     statement_timeout: statementTimeoutMs,
     // The client's own limit, for a server that went silent; a connection that reached it is thrown away.
-    query_timeout: statementTimeoutMs + 5_000,
+    query_timeout: statementTimeoutMs + graceMs,
     keepAlive: true,
   })
   pool.on('error', onError)

@@ -1,8 +1,9 @@
 // Messages into the database, in one transaction: rows, dead letters, machines heard for the first time, hours of late readings.
 //
 // Invariant: all of it is committed, or nothing; only rows that find their place taken by another message
-// (insert-once.ts) may follow in statements of their own, which does no harm when it is done again. A row that the database itself refuses costs that row alone:
-// the rows are halved with savepoints, inside the transaction, until it stands alone.
+// (insert-once.ts) may follow in statements of their own, which does no harm when it is done again. A row that the
+// database itself refuses costs that row alone: the rows are halved with savepoints, inside the transaction, until it
+// stands alone.
 import type { DecodedMessage, PlacedReading, RefusedReadings } from '../pipeline-types.ts'
 import type { Rejection } from '../reading.ts'
 import { copyIn } from './copy-in.ts'

@@ -1,7 +1,19 @@
-// Pages of other origins may read what the API answers when the configuration names their origin. They may change
-// nothing: a browser asks first whether it may send JSON, and that is granted nowhere.
+// What pages of other origins may do: read what the API answers, when the configuration names their origin, and
+// change nothing. A browser lets any page send a plain POST anywhere and only says whose page it is; a program says
+// nothing and may (Fetch standard, "Origin" header).
 import type { FastifyInstance } from 'fastify'
 import { mayListen } from './live/origins.ts'
+import { Problem } from './problems.ts'
+
+const READING = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Refuses what would change something on behalf of a page of another origin, also of one that may read. */
+export function refuseOtherOrigins(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ method, headers }) => {
+    if (READING.has(method) || mayListen(headers, null)) return
+    throw new Problem('forbidden_origin', `Pages of ${headers.origin} may change nothing here.`)
+  })
+}
 
 /** `allowed`: origins separated by commas; null: none. */
 export function answerOtherOrigins(app: FastifyInstance, allowed: string | null): void {

@@ -4,7 +4,7 @@ import { UnavailableError } from '../errors.ts'
 
 export const problemCodes = {
   invalid_parameter: { status: 400, title: 'A parameter or field is wrong' },
-  forbidden_origin: { status: 403, title: 'Pages of this origin may not listen' },
+  forbidden_origin: { status: 403, title: 'Pages of this origin may not do this' },
   not_found: { status: 404, title: 'There is nothing at this address' },
   already_stored: { status: 409, title: 'A replay of this dead letter is stored already' },
   machine_exists: { status: 409, title: 'A machine with this id is registered already' },

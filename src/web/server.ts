@@ -14,7 +14,7 @@ import type { Machine, NewMachine } from './contract.ts'
 import type { DeadLetter, DeadLetterWithReplays, Replay } from './dead-letter-contract.ts'
 import type { MachineChange } from './machine-contract.ts'
 import type { Heard } from './last-heard.ts'
-import { answerOtherOrigins } from './cross-origin.ts'
+import { answerOtherOrigins, refuseOtherOrigins } from './cross-origin.ts'
 import { badAddress, handleProblems } from './problems.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
@@ -82,6 +82,7 @@ export function createApp(options: WebOptions): FastifyInstance {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as FastifyInstance
   handleProblems(app)
+  refuseOtherOrigins(app)
   answerOtherOrigins(app, live.origins)
   metricsRoutes(app, metrics)
   healthRoutes(app, readiness)

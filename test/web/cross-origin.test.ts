@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import Fastify from 'fastify'
-import { answerOtherOrigins } from '../../src/web/cross-origin.ts'
+import { answerOtherOrigins, refuseOtherOrigins } from '../../src/web/cross-origin.ts'
 import { handleProblems } from '../../src/web/problems.ts'
 
 async function headersFor(allowed: string | null, origin: string | undefined, url = '/'): Promise<unknown[]> {
@@ -24,4 +24,22 @@ test('only pages of the origins that are named may read, errors included', async
   }
   assert.deepEqual(await headersFor(allowed, undefined), [undefined, 'accept, origin'])
   assert.deepEqual(await headersFor(null, 'http://a.example'), [undefined, 'accept'])
+})
+
+test('pages of other origins change nothing; programs and own pages do', async () => {
+  const app = Fastify()
+  handleProblems(app)
+  refuseOtherOrigins(app)
+  answerOtherOrigins(app, 'http://a.example')
+  app.post('/', async () => ({}))
+  app.get('/', async () => ({}))
+  const status = async (method: 'GET' | 'POST', headers: Record<string, string>) =>
+    (await app.inject({ url: '/', method, headers })).statusCode
+  assert.equal(await status('POST', {}), 200)
+  assert.equal(await status('POST', { host: 'here:8081', origin: 'http://here:8081' }), 200)
+  for (const origin of ['http://a.example', 'http://evil.example', 'null']) {
+    assert.equal(await status('POST', { host: 'here:8081', origin }), 403, origin)
+    assert.equal(await status('GET', { host: 'here:8081', origin }), 200, origin)
+  }
+  await app.close()
 })
