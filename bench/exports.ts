@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
+import { readingFields } from '../src/reading.ts'
 import { fixed, quantile, spread, table, whole, type Spread } from './figures.ts'
 import { startMonitor, type MonitorProcess } from './monitor-process.ts'
 import { peakMiB } from './processes.ts'
@@ -17,6 +18,9 @@ const LATEST_MACHINES = 200
 const LATEST_REQUESTS = 200
 const CLIENTS = 20
 const ROWS_A_STATEMENT = 20_000
+/** What an export gives of a machine, in its order. */
+const ROWS = `SELECT machine_id, time AS timestamp, ${readingFields.map(({ name }) => name).join(', ')}, extra
+  FROM sensor_data WHERE machine_id = '${MACHINE}' ORDER BY time, message_id, position`
 const LIMIT_MS = 600_000
 
 export interface Throughput {
@@ -113,8 +117,9 @@ async function measureWays(
     csv: () => download(`${url}${PATH}?format=csv`),
   }
   if (!servers.isEmbedded.database) {
-    ways['COPY as text'] = () => copyOut(servers, '')
-    ways['COPY as csv'] = () => copyOut(servers, '(FORMAT csv)')
+    ways['COPY as text'] = () => copyOut(servers, `COPY (${ROWS}) TO STDOUT`)
+    ways['COPY as csv'] = () => copyOut(servers, `COPY (${ROWS}) TO STDOUT (FORMAT csv)`)
+    ways['COPY of JSON'] = () => copyOut(servers, `COPY (SELECT row_to_json(r) FROM (${ROWS}) r) TO STDOUT`)
   }
   const measured: Record<string, { rows: number[]; bytes: number[] }> = {}
   for (let round = 1; round <= rounds; round++) {
@@ -146,9 +151,8 @@ async function download(address: string, signal?: AbortSignal): Promise<number> 
   return bytes
 }
 
-async function copyOut({ databaseUrl }: Servers, options: string): Promise<number> {
-  const select = `SELECT * FROM sensor_data WHERE machine_id = '${MACHINE}' ORDER BY time, message_id, position`
-  const child = spawn('psql', [databaseUrl, '-Xqc', `COPY (${select}) TO STDOUT ${options}`], {
+async function copyOut({ databaseUrl }: Servers, statement: string): Promise<number> {
+  const child = spawn('psql', [databaseUrl, '-Xqc', statement], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let bytes = 0
@@ -245,6 +249,7 @@ export function reportExports(exported: Exported, print: (line: string) => void)
     fixed((ways[one]?.[of].median ?? NaN) / (ways[other]?.[of].median ?? NaN), 2)
   for (const [one, other] of [
     ['csv', 'COPY as csv'],
+    ['ndjson', 'COPY of JSON'],
     ['ndjson', 'COPY as text'],
   ] as const) {
     if (ways[other] === undefined) continue
