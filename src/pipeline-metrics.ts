@@ -65,7 +65,7 @@ function sizeOf(batch: readonly DecodedMessage[]) {
   let again = 0
   for (const message of batch) {
     readings += message.readings.length
-    bytes += message.delivery.data.length
+    bytes += message.delivery.size
     if (message.delivery.deliveryCount > 1) again++
   }
   return { readings, bytes, again }

@@ -18,8 +18,12 @@ export interface StreamIncarnation {
  * once with `ack`, `term` or `nak`, and does so only after what it carried is committed, or given up.
  */
 export interface Delivery {
+  /** Made when it is asked for, as `data` is: a delivery itself is small, for it is held until the commit. */
   readonly subject: string
+  /** A view. */
   readonly data: Uint8Array
+  /** Bytes of `data`. */
+  readonly size: number
   readonly incarnation: StreamIncarnation
   /** Sequence in the stream, from 1. */
   readonly sequence: number

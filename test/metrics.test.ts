@@ -38,7 +38,8 @@ function open(broker: BrokerPoll = { standing, lastSuccessMs: 1_000 }, readiness
 
 function message(text: string, deliveryCount = 1): DecodedMessage {
   const data = Buffer.from(text)
-  const delivery = { data, deliveryCount, receivedAtMs: Date.now() } as unknown as DecodedMessage['delivery']
+  const received = { data, size: data.length, receivedAtMs: Date.now() }
+  const delivery = { ...received, deliveryCount } as unknown as DecodedMessage['delivery']
   return { delivery, ...decodeMessage(data, receivedAtMs, defaultLimits) }
 }
 

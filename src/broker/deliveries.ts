@@ -21,8 +21,9 @@ import { AckReply } from './ack-reply.ts'
 import { answerTime, type AnswerTime } from './answer-time.ts'
 import { Answers } from './answers.ts'
 import type { NatsConnection } from './connect.ts'
-import { JetStreamDelivery } from './jetstream-delivery.ts'
+import { JetStreamDelivery, type Flow } from './jetstream-delivery.ts'
 import { type Amount, PullWindow } from './pull-window.ts'
+import { SocketBuffers, subjectsOf } from './received-message.ts'
 
 export interface DeliveriesOptions {
   readonly stream: string
@@ -60,13 +61,12 @@ class PullFlow {
   readonly #connection: NatsConnection
   readonly #request: string
   readonly #inbox = createInbox()
-  readonly #incarnation: StreamIncarnation
   readonly #window: PullWindow
   readonly #workingEveryMs: number
   readonly #reply = new AckReply()
   readonly #consumer: string
   readonly #time: AnswerTime
-  readonly #answers: Answers
+  readonly #flow: Flow
   #arrived: JetStreamDelivery[] = []
   #arrivedBefore: readonly JetStreamDelivery[] = []
   #lastConsumerSequence = 0
@@ -78,11 +78,10 @@ class PullFlow {
     this.#connection = connection
     this.#consumer = options.consumer
     this.#request = `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${options.consumer}`
-    this.#incarnation = incarnation
     this.#window = new PullWindow(options.prefetch)
     this.#workingEveryMs = options.workingEveryMs
     this.#time = answerTime(connection)
-    this.#answers = new Answers(connection, this.#time)
+    this.#flow = { incarnation, answers: new Answers(connection, this.#time), buffers: new SocketBuffers() }
   }
 
   async *bursts(signal: AbortSignal): AsyncGenerator<readonly Delivery[], void, undefined> {
@@ -142,16 +141,17 @@ class PullFlow {
   #take(message: Msg): void {
     this.#heardAtMs = performance.now()
     if (this.#time.isOver()) return this.#break(new Error('the connection has come to another server'))
-    if (message.reply === undefined || message.reply === '') {
+    const { subject, reply } = subjectsOf(message)
+    if (reply === undefined || reply.length === 0) {
       this.#status(message)
       this.#ask()
     } else {
-      this.#deliver(message, message.reply)
+      this.#deliver(message, subject, reply)
     }
     if (this.#arrived.length > 0 || this.#broken !== null) this.#wake?.()
   }
 
-  #deliver(message: Msg, reply: string): void {
+  #deliver(message: Msg, subject: Uint8Array, reply: Uint8Array): void {
     const said = this.#reply
     try {
       said.read(reply)
@@ -163,8 +163,9 @@ class PullFlow {
       return this.#break(new Error(`the consumer ${this.#consumer} was made anew`))
     }
     this.#lastConsumerSequence = said.consumerSequence
-    this.#window.arrived(message.data.length + reply.length)
-    this.#arrived.push(new JetStreamDelivery(message, reply, said, this.#incarnation, this.#answers))
+    const delivery = new JetStreamDelivery(message, subject, reply, said, this.#flow)
+    this.#window.arrived(delivery.size + reply.length)
+    this.#arrived.push(delivery)
   }
 
   /** A message without a reply subject speaks of a request (ADR-13 and ADR-37). */

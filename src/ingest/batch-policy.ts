@@ -19,7 +19,7 @@ export class Batch {
   add(message: DecodedMessage): void {
     this.messages.push(message)
     this.#readings += message.readings.length
-    this.#bytes += message.delivery.data.length
+    this.#bytes += message.delivery.size
   }
 
   isEmpty(): boolean {

@@ -6,7 +6,7 @@ import { AckReply } from '../../src/broker/ack-reply.ts'
 
 /** What one reading leaves in the fields. */
 function read(reply: string, reader = new AckReply()) {
-  reader.read(reply)
+  reader.read(Buffer.from(reply))
   const { deliveries, streamSequence, consumerSequence, receivedAtMs } = reader
   return { deliveries, streamSequence, consumerSequence, receivedAtMs }
 }
@@ -83,8 +83,8 @@ test('what is no reply of JetStream is refused with a sentence that quotes it, a
     const isRefused = ({ message }: Error) => message.includes(`"${reply}" is no reply subject of JetStream`)
     assert.throws(() => read(reply), isRefused, reply)
     const reader = new AckReply()
-    reader.read(good)
-    assert.throws(() => reader.read(reply), isRefused, `${reply} after a good one`)
+    read(good, reader)
+    assert.throws(() => read(reply, reader), isRefused, `${reply} after a good one`)
     assert.equal(read(good, reader).streamSequence, 2)
   }
   assert.throws(() => read(`${good}.5`), /no reply subject/)

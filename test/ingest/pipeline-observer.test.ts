@@ -18,6 +18,7 @@ function delivery(text: string, sequence: number): Delivery {
   return {
     subject: 'CNC_DATA.A',
     data: Buffer.from(text),
+    size: Buffer.byteLength(text),
     incarnation: { stream: 'CNC_DATA', createdAt: '2026-01-01T00:00:00Z' },
     sequence,
     receivedAtMs,

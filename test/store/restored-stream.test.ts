@@ -32,8 +32,9 @@ function message(sequence: number, life: number, text: string): DecodedMessage {
   const nothing = () => undefined
   const answers = { ack: nothing, term: nothing, nak: nothing, working: nothing }
   const at = receivedAtMs + life * 60_000 + sequence + 0.123
-  const delivery = { subject: 'CNC_DATA.x', data, incarnation, sequence, receivedAtMs: at, deliveryCount: 1 }
-  return { delivery: { ...delivery, replayOf: null, ...answers }, ...decodeMessage(data, at, defaultLimits) }
+  const received = { subject: 'CNC_DATA.x', data, size: data.length, receivedAtMs: at }
+  const delivery = { ...received, incarnation, sequence, deliveryCount: 1, replayOf: null, ...answers }
+  return { delivery, ...decodeMessage(data, at, defaultLimits) }
 }
 
 /** Two readings of the same machine and instant in every life, and one that is refused. */

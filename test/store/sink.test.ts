@@ -46,6 +46,7 @@ function delivered(data: Uint8Array | string, sequence: number): Answered {
   const delivery = {
     subject: 'CNC_DATA.test',
     data: bytes,
+    size: bytes.length,
     incarnation: { stream: 'CNC_DATA', createdAt: '2026-01-01T00:00:00Z' },
     sequence,
     receivedAtMs,

@@ -28,6 +28,7 @@ export function delivered(
   const delivery = {
     subject: options.subject ?? 'CNC_DATA.test',
     data: bytes,
+    size: bytes.length,
     incarnation: { stream: 'CNC_DATA', createdAt: '2026-01-01T00:00:00Z' },
     sequence,
     receivedAtMs: atMs,
