@@ -189,11 +189,11 @@ async function pipeline(nats: NatsConnection, store: Store, stream: string): Pro
     stream: await openStream(config, nats, wait, (sentence) => process.stderr.write(`${sentence}\n`)),
     signal: stop.signal,
     observer: observers({
-      committed(batch) {
-        committed += batch.length
+      committed({ messages }) {
+        committed += messages.length
         if (isTimed) {
           const nowMs = performance.timeOrigin + performance.now()
-          for (const { readings } of batch) {
+          for (const { readings } of messages) {
             for (const { reading } of readings) waits.push(nowMs - epochMs(reading.timestamp))
           }
         }

@@ -2,7 +2,7 @@
 //
 // Every label a metric carries is one of the lists below, so that the number of series stays bounded whatever
 // the machines send.
-import type { DecodedMessage, WriteOutcome } from './pipeline-types.ts'
+import type { MessageBatch, WriteOutcome } from './pipeline-types.ts'
 
 /** Why a batch was closed. rest: the flow ended, and what was in hand went out as it was. */
 export const cutReasons = ['messages', 'readings', 'bytes', 'age', 'rest'] as const
@@ -47,21 +47,13 @@ export interface Cut {
  */
 export interface PipelineObserver {
   /** A batch is closed. */
-  cut(batch: readonly DecodedMessage[], cut: Cut): void
+  cut(batch: MessageBatch, cut: Cut): void
   /** It is committed and answered. `commitMs`: how long the sink took. */
-  committed(
-    batch: readonly DecodedMessage[],
-    outcome: WriteOutcome & { kind: 'committed' },
-    commitMs: number,
-  ): void
+  committed(batch: MessageBatch, outcome: WriteOutcome & { kind: 'committed' }, commitMs: number): void
   /** The sink did not take it: nothing of it is stored, and it is given back. */
-  failed(
-    batch: readonly DecodedMessage[],
-    outcome: WriteOutcome & { kind: 'retry' | 'fatal' },
-    commitMs: number,
-  ): void
+  failed(batch: MessageBatch, outcome: WriteOutcome & { kind: 'retry' | 'fatal' }, commitMs: number): void
   /** It is given back without being tried, because another one failed. */
-  givenBack(batch: readonly DecodedMessage[]): void
+  givenBack(batch: MessageBatch): void
   /** Taking has stopped because of `by`; it goes on by itself. */
   interrupted(reason: string, by: Dependency): void
   resumed(): void

@@ -3,7 +3,7 @@
 import type { Registry } from 'prom-client'
 import type { PipelineObserver } from './observation.ts'
 import { pipelineInstruments, type MessageOutcome } from './pipeline-instruments.ts'
-import type { DecodedMessage, WriteOutcome } from './pipeline-types.ts'
+import type { MessageInBatch, WriteOutcome } from './pipeline-types.ts'
 import type { RejectionCode } from './reading.ts'
 
 export interface PipelineMetrics {
@@ -18,35 +18,35 @@ export function pipelineMetrics(registry: Registry): PipelineMetrics {
   let isTaking = true
 
   const observer: PipelineObserver = {
-    cut(batch, { reason, waitedMs }) {
-      const { readings, bytes, again } = sizeOf(batch)
+    cut({ messages }, { reason, waitedMs }) {
+      const { readings, bytes, again } = sizeOf(messages)
       to.batchesInFlight.inc()
       to.cuts.inc({ reason })
       to.batchAge.observe(waitedMs / 1_000)
-      to.batchMessages.observe(batch.length)
+      to.batchMessages.observe(messages.length)
       to.batchReadings.observe(readings)
       to.batchBytes.observe(bytes)
       to.messagesRedelivered.inc(again)
     },
-    committed(batch, outcome, commitMs) {
-      const { accepted, refused, byOutcome, byReason } = tallyOf(batch, outcome)
+    committed({ messages }, outcome, commitMs) {
+      const { accepted, refused, byOutcome, byReason } = tallyOf(messages, outcome)
       to.batchesInFlight.dec()
       to.commitDuration.observe(commitMs / 1_000)
-      to.receiptToCommit.observe(Math.max(0, Date.now() - oldestReceiptMs(batch)) / 1_000)
+      to.receiptToCommit.observe(Math.max(0, Date.now() - oldestReceiptMs(messages)) / 1_000)
       to.readingsStored.inc(outcome.stored)
       to.readingsAlreadyStored.inc(Math.max(0, accepted - outcome.stored))
       to.readingsRefused.inc(refused)
       for (const [outcome, count] of Object.entries(byOutcome)) to.messages.inc({ outcome }, count)
       for (const [reason, count] of byReason) to.deadLetters.inc({ reason }, count)
     },
-    failed(batch, { failure }) {
+    failed({ messages }, { failure }) {
       to.batchesInFlight.dec()
       to.failures.inc({ failure })
-      to.messages.inc({ outcome: 'given_back' }, batch.length)
+      to.messages.inc({ outcome: 'given_back' }, messages.length)
     },
-    givenBack(batch) {
+    givenBack({ messages }) {
       to.batchesInFlight.dec()
-      to.messages.inc({ outcome: 'given_back' }, batch.length)
+      to.messages.inc({ outcome: 'given_back' }, messages.length)
     },
     interrupted(_reason, dependency) {
       isTaking = false
@@ -59,23 +59,23 @@ export function pipelineMetrics(registry: Registry): PipelineMetrics {
   return { observer, isTaking: () => isTaking }
 }
 
-function sizeOf(batch: readonly DecodedMessage[]) {
+function sizeOf(messages: readonly MessageInBatch[]) {
   let readings = 0
   let bytes = 0
   let again = 0
-  for (const message of batch) {
-    readings += message.readings.length
+  for (const message of messages) {
+    readings += message.readingCount
     bytes += message.delivery.size
     if (message.delivery.deliveryCount > 1) again++
   }
   return { readings, bytes, again }
 }
 
-function oldestReceiptMs(batch: readonly DecodedMessage[]): number {
-  return batch.reduce((oldest, { delivery }) => Math.min(oldest, delivery.receivedAtMs), Infinity)
+function oldestReceiptMs(messages: readonly MessageInBatch[]): number {
+  return messages.reduce((oldest, { delivery }) => Math.min(oldest, delivery.receivedAtMs), Infinity)
 }
 
-function tallyOf(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kind: 'committed' }) {
+function tallyOf(messages: readonly MessageInBatch[], outcome: WriteOutcome & { kind: 'committed' }) {
   const byOutcome: Record<MessageOutcome, number> = {
     stored: 0,
     partly_refused: 0,
@@ -85,10 +85,10 @@ function tallyOf(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kin
   const byReason = new Map<RejectionCode, number>()
   let accepted = 0
   let refused = 0
-  for (const message of batch) {
+  for (const message of messages) {
     if (outcome.postponed.has(message)) continue
     const byDatabase = outcome.refused.get(message)
-    const rows = message.readings.length - (byDatabase?.positions.size ?? 0)
+    const rows = message.readingCount - (byDatabase?.positions.size ?? 0)
     const rejections = [...message.rejections, ...(byDatabase?.rejections ?? [])]
     accepted += rows
     if (rejections.length === 0) {

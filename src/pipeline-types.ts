@@ -63,6 +63,28 @@ export interface DecodedMessage {
   readonly rejections: readonly Rejection[]
 }
 
+/** A message that was decoded and waits for its answer. Its readings are decoded anew each time they are asked for. */
+export interface MessageInBatch extends DecodedMessage {
+  /** How many `readings` there are. */
+  readonly readingCount: number
+}
+
+/** Messages that are written together, and what their readings say, summed up. */
+export interface MessageBatch {
+  readonly messages: readonly MessageInBatch[]
+  /** By the machines that the readings name. */
+  readonly machines: ReadonlyMap<string, MachineInBatch>
+}
+
+/** The readings of one machine in a batch. */
+export interface MachineInBatch {
+  readonly readings: number
+  /** By the machine's own time; of several of one instant the one received last. */
+  readonly newest: Reading
+  /** When the stream received the message of the newest one: milliseconds since 1970, with a fraction. */
+  readonly newestReceivedAtMs: number
+}
+
 /** A reading and its index in the message's array; 0 when the message is not an array. */
 export interface PlacedReading {
   readonly position: number
@@ -79,14 +101,23 @@ export interface RefusedReadings {
 
 /** Where batches go. */
 export interface Sink {
-  /**
-   * Puts readings and dead letters of all messages into the store, in one transaction. Never throws for what
-   * the store said: that is the outcome. Several writes may be under way at once. A replay of a dead letter is
-   * stored before the others, in a transaction of its own, and known to be when it is written again.
-   */
-  write(batch: readonly DecodedMessage[]): Promise<WriteOutcome>
+  /** Begins a batch. Several may be open, and several being written, at once. */
+  open(): OpenBatch
   /** Resolves when the store answers again; rejects when `signal` aborts. */
   available(signal: AbortSignal): Promise<void>
+}
+
+/** A batch on its way into the store. One that is given up needs no word. */
+export interface OpenBatch {
+  /** Makes rows of the message's readings, which nobody has to hold from then on. Never throws. */
+  add(message: DecodedMessage): void
+  /**
+   * Puts readings and dead letters of all messages into the store, in one transaction. `messages`: those that were
+   * added, in the same order; to be called once. Never throws for what the store said: that is the outcome. A replay
+   * of a dead letter is stored before the others, in a transaction of its own, and known to be when it is written
+   * again.
+   */
+  write(messages: readonly DecodedMessage[]): Promise<WriteOutcome>
 }
 
 /**

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openMetrics, type Metrics } from '../src/metrics.ts'
 import type { BrokerPoll, BrokerStanding } from '../src/observation.ts'
-import type { DecodedMessage } from '../src/pipeline-types.ts'
+import type { DecodedMessage, MessageInBatch } from '../src/pipeline-types.ts'
 import { type Rejection, rejectionCodes } from '../src/reading.ts'
 import type { Readiness } from '../src/readiness.ts'
 import { decodeMessage } from '../src/decode/decode-message.ts'
 import { defaultLimits, receivedAtMs } from './golden/cases.ts'
+import { batchOf } from './support/batches.ts'
 import { nonZeroBy, parseExposition, valueOf } from './support/exposition.ts'
 import { promtoolCheck } from './support/promtool.ts'
 
@@ -97,21 +98,23 @@ test('a committed batch is counted by what became of its messages', async () => 
     payload: new Uint8Array(),
     more: 2,
   }
-  const batch = [
+  const batch = batchOf([
     message(reading),
     message(`[${reading},${reading}]`, 2),
     message(`[${reading},7]`),
     message('no json'),
     message(`[${Array.from({ length: 150 }, () => 7).join()}]`),
     byDatabase,
-  ]
+  ])
   metrics.pipeline.cut(batch, { reason: 'age', waitedMs: 20 })
   assert.equal(valueOf(parseExposition(await metrics.exposition()), 'cnc_monitor_batches_in_flight'), 1)
   // One of the two readings that were delivered again was there already.
   const outcome = {
     kind: 'committed',
     stored: 4,
-    refused: new Map([[byDatabase, { rejections: [rejection], positions: new Set([0, 1, 2]) }]]),
+    refused: new Map([
+      [batch.messages.at(-1) as MessageInBatch, { rejections: [rejection], positions: new Set([0, 1, 2]) }],
+    ]),
     postponed: new Map(),
   } as const
   metrics.pipeline.committed(batch, outcome, 1_500)
@@ -139,7 +142,7 @@ test('a committed batch is counted by what became of its messages', async () => 
 
 test('a batch that failed and one that was not tried are given back, and the interruption shows', async () => {
   const metrics = open()
-  const batch = [message(reading), message(reading)]
+  const batch = batchOf([message(reading), message(reading)])
   metrics.pipeline.cut(batch, { reason: 'messages', waitedMs: 1 })
   metrics.pipeline.failed(batch, { kind: 'retry', reason: 'away', failure: 'connection' }, 5)
   metrics.pipeline.cut(batch, { reason: 'rest', waitedMs: 1 })

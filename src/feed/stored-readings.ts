@@ -1,8 +1,8 @@
 // What this monitor stores, on its way to the feed: of each machine the newest reading, at most so often a second.
 //
-// It runs over every reading stored, 100,000 a second at the limit: of a batch only the newest of each machine
-// costs more than a look, and its text is made when it leaves. Pure: the clock is the caller's.
-import type { DecodedMessage, WriteOutcome } from '../pipeline-types.ts'
+// 100,000 readings a second are stored at the limit: of a batch only the newest of each machine is looked at, and its
+// text is made when it leaves. Pure: the clock is the caller's.
+import type { DecodedMessage, MessageBatch, WriteOutcome } from '../pipeline-types.ts'
 import { readingJson, type Reading } from '../reading.ts'
 import { Coalescer } from './coalescer.ts'
 import { frameText, type FeedLine } from './feed-message.ts'
@@ -26,15 +26,23 @@ export class StoredReadings {
   }
 
   /** Takes in a batch that is committed. */
-  committed(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kind: 'committed' }): void {
+  committed({ messages, machines }: MessageBatch, outcome: WriteOutcome & { kind: 'committed' }): void {
+    const isPlain =
+      outcome.refused.size === 0 &&
+      outcome.postponed.size === 0 &&
+      messages.every(({ delivery }) => delivery.replayOf === null)
+    if (!isPlain) return this.#committedInPart(messages, outcome)
+    for (const { newest, newestReceivedAtMs } of machines.values()) this.#stored(newest, newestReceivedAtMs)
+  }
+
+  #committedInPart(messages: readonly DecodedMessage[], outcome: WriteOutcome & { kind: 'committed' }): void {
     // From the newest on: the others of a machine are then passed over at a look.
-    for (let i = batch.length - 1; i >= 0; i--) {
-      const message = batch[i] as DecodedMessage
+    for (const message of messages.toReversed()) {
       const { delivery, readings } = message
       // What became of a replay is not known here; the next look at the database brings what it stored.
       if (delivery.replayOf !== null) continue
-      if (outcome.postponed.size > 0 && outcome.postponed.has(message)) continue
-      const refused = outcome.refused.size > 0 ? outcome.refused.get(message) : undefined
+      if (outcome.postponed.has(message)) continue
+      const refused = outcome.refused.get(message)
       for (let j = readings.length - 1; j >= 0; j--) {
         const { position, reading } = readings[j] as (typeof readings)[number]
         if (refused?.positions.has(position) === true) continue

@@ -9,15 +9,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sentenceOf } from '../errors.ts'
 import type { CutReason, PipelineObserver } from '../observation.ts'
-import type { DecodedMessage, Delivery, Sink, Source, WriteOutcome } from '../pipeline-types.ts'
-import { Batch, type BatchLimits } from './batch-policy.ts'
+import type { Delivery, Sink, Source, WriteOutcome } from '../pipeline-types.ts'
+import { Batch, type BatchLimits } from './batch.ts'
+import type { Decode } from './held-message.ts'
 import { giveBack, settle } from './settle.ts'
 
 export interface PipelineOptions {
   readonly source: Source
   readonly sink: Sink
-  /** Never throws: an exception of its own is a rejection. One that it throws all the same ends the pipeline. */
-  readonly decode: (delivery: Delivery) => DecodedMessage
+  /**
+   * Pure: messages are decoded again where their readings are asked for again. Never throws: an exception of its own
+   * is a rejection. One that it throws all the same ends the pipeline.
+   */
+  readonly decode: Decode
   readonly limits: BatchLimits
   readonly batchesInFlight: number
   /** How often the stream is told of what was in hand the last time already; an eighth of its patience at most. */
@@ -60,7 +64,7 @@ async function takeUntilInterrupted(
 ): Promise<Ended> {
   const interruption = new AbortController()
   const inFlight = new Set<Promise<void>>()
-  let open = new Batch()
+  let open = new Batch(decode, sink.open())
   let openedAtMs = 0
   let timer: NodeJS.Timeout | undefined
   /** Taken at once; those from `decoded` on wait for a batch. */
@@ -68,7 +72,7 @@ async function takeUntilInterrupted(
   let decoded = 0
   /** Whether what happens is this loop's doing; else it is the source's. */
   let isInHand = false
-  const inWriting = new Set<readonly DecodedMessage[]>()
+  const inWriting = new Set<Batch>()
   let committed = false
   const failed: (WriteOutcome & { kind: 'retry' | 'fatal' })[] = []
 
@@ -82,19 +86,19 @@ async function takeUntilInterrupted(
     }
   }
 
-  const write = async (batch: readonly DecodedMessage[]): Promise<void> => {
+  const write = async (batch: Batch): Promise<void> => {
     const startedAtMs = performance.now()
     inWriting.add(batch)
-    const outcome = await sink.write(batch).catch(mistake)
+    const outcome = await batch.write().catch(mistake)
     inWriting.delete(batch)
     const commitMs = performance.now() - startedAtMs
     if (outcome.kind === 'committed') {
       committed = true
-      guarded(() => settle(batch, outcome))
+      guarded(() => settle(batch.messages, outcome))
       guarded(() => observer.committed(batch, outcome, commitMs))
     } else {
       failed.push(outcome)
-      guarded(() => giveBack(batch, failures))
+      guarded(() => giveBack(batch.messages, failures))
       guarded(() => observer.failed(batch, outcome, commitMs))
       interruption.abort()
     }
@@ -104,14 +108,14 @@ async function takeUntilInterrupted(
     clearTimeout(timer)
     timer = undefined
     const batch = open
-    open = new Batch()
     if (batch.isEmpty()) return
-    guarded(() => observer.cut(batch.messages, { reason, waitedMs: performance.now() - openedAtMs }))
+    open = new Batch(decode, sink.open())
+    guarded(() => observer.cut(batch, { reason, waitedMs: performance.now() - openedAtMs }))
     if (failed.length > 0) {
       guarded(() => giveBack(batch.messages, failures))
-      return guarded(() => observer.givenBack(batch.messages))
+      return guarded(() => observer.givenBack(batch))
     }
-    const writing: Promise<void> = write(batch.messages).finally(() => inFlight.delete(writing))
+    const writing: Promise<void> = write(batch).finally(() => inFlight.delete(writing))
     inFlight.add(writing)
   }
 
@@ -122,9 +126,9 @@ async function takeUntilInterrupted(
 
   let heldBefore = new Set<object>()
   const remind = () => {
-    const batches = [...inWriting, open.messages]
+    const batches = [...inWriting, open]
     for (const batch of batches.filter((one) => heldBefore.has(one))) {
-      for (const { delivery } of batch) delivery.working()
+      for (const { delivery } of batch.messages) delivery.working()
     }
     if (heldBefore.has(burst)) for (const delivery of burst.slice(decoded)) delivery.working()
     heldBefore = new Set([...batches, burst])
@@ -139,7 +143,7 @@ async function takeUntilInterrupted(
       for (const delivery of burst) {
         decoded += 1
         if (open.isEmpty()) openedAtMs = performance.now()
-        open.add(decode(delivery))
+        open.add(delivery)
         if (open.fullBy(limits) !== null) {
           while (inFlight.size >= batchesInFlight) await Promise.race(inFlight)
           const limit = open.fullBy(limits)

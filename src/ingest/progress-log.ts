@@ -3,7 +3,13 @@
 // Invariant: the first line for a machine in any second is never held back. Further ones in that second are,
 // and so are malformed messages beyond a number a second; a later line says how many. Of batches of which messages were
 // given back one a second is told.
-import type { DecodedMessage, WriteOutcome } from '../pipeline-types.ts'
+import type {
+  DecodedMessage,
+  MessageBatch,
+  MessageInBatch,
+  RefusedReadings,
+  WriteOutcome,
+} from '../pipeline-types.ts'
 
 const MALFORMED_LINES_PER_SECOND = 10
 
@@ -19,13 +25,13 @@ interface Held {
 }
 
 export interface ProgressLog {
-  committed(batch: readonly DecodedMessage[], outcome: WriteOutcome & { kind: 'committed' }): void
+  committed(batch: MessageBatch, outcome: WriteOutcome & { kind: 'committed' }): void
   /** Writes what was held back in seconds that are over; to be called about once a second, and at the end. */
   flush(nowMs: number): void
 }
 
 export function progressLog(lines: Lines, clock: () => number = Date.now): ProgressLog {
-  const machines = new Map<string, Held>()
+  const said = new Map<string, Held>()
   const malformed = { second: 0, written: 0, held: 0 }
   let givenBackSecond = 0
 
@@ -36,10 +42,10 @@ export function progressLog(lines: Lines, clock: () => number = Date.now): Progr
   }
 
   const stored = (machine: string, readings: number, second: number) => {
-    const held = machines.get(machine)
+    const held = said.get(machine)
     if (held === undefined || held.second !== second) {
       sayStored(machine, readings + (held?.readings ?? 0), held?.lines ?? 0)
-      machines.set(machine, { second, readings: 0, lines: 0 })
+      said.set(machine, { second, readings: 0, lines: 0 })
     } else {
       held.readings += readings
       held.lines += 1
@@ -79,40 +85,46 @@ export function progressLog(lines: Lines, clock: () => number = Date.now): Progr
     )
   }
 
+  const sayRefused = (message: MessageInBatch, byDatabase: RefusedReadings | undefined, second: number) => {
+    const first = message.rejections[0] ?? byDatabase?.rejections[0]
+    if (first === undefined) return
+    const isTerminated = message.readingCount === (byDatabase?.positions.size ?? 0)
+    refused(
+      isTerminated
+        ? `Error unmarshalling message data: ${first.reason}. Message will be terminated.`
+        : `Part of message ${message.delivery.sequence} was refused: ${first.reason}. Its other readings are stored.`,
+      second,
+    )
+  }
+
   return {
-    committed(batch, outcome) {
+    committed({ messages, machines }, outcome) {
       const second = Math.floor(clock() / 1000)
-      const perMachine = new Map<string, number>()
-      const { refused: refusals, postponed } = outcome
-      givenBack(postponed, second)
-      const isPlain = refusals.size === 0 && postponed.size === 0
-      for (const message of batch) {
-        if (!isPlain && postponed.has(message)) continue
-        const byDatabase = isPlain ? undefined : refusals.get(message)
-        const first = message.rejections[0] ?? byDatabase?.rejections[0]
-        if (first !== undefined) {
-          const isTerminated = message.readings.length === (byDatabase?.positions.size ?? 0)
-          refused(
-            isTerminated
-              ? `Error unmarshalling message data: ${first.reason}. Message will be terminated.`
-              : `Part of message ${message.delivery.sequence} was refused: ${first.reason}. Its other readings are stored.`,
-            second,
-          )
-        }
+      const notStored = new Map<string, number>()
+      givenBack(outcome.postponed, second)
+      const isPlain = outcome.refused.size === 0 && outcome.postponed.size === 0
+      for (const message of messages) {
+        const isPostponed = !isPlain && outcome.postponed.has(message)
+        const byDatabase = isPlain ? undefined : outcome.refused.get(message)
+        if (!isPostponed) sayRefused(message, byDatabase, second)
+        if (!isPostponed && byDatabase === undefined) continue
         for (const { position, reading } of message.readings) {
-          if (byDatabase?.positions.has(position) === true) continue
-          perMachine.set(reading.machine_id, (perMachine.get(reading.machine_id) ?? 0) + 1)
+          if (!isPostponed && byDatabase?.positions.has(position) !== true) continue
+          notStored.set(reading.machine_id, (notStored.get(reading.machine_id) ?? 0) + 1)
         }
       }
-      for (const [machine, readings] of perMachine) stored(machine, readings, second)
+      for (const [machine, { readings }] of machines) {
+        const here = readings - (notStored.get(machine) ?? 0)
+        if (here > 0) stored(machine, here, second)
+      }
     },
 
     flush(nowMs) {
       const second = Math.floor(nowMs / 1000)
-      for (const [machine, held] of machines) {
+      for (const [machine, held] of said) {
         if (held.second >= second) continue
         if (held.lines > 0) sayStored(machine, held.readings, held.lines)
-        machines.delete(machine)
+        said.delete(machine)
       }
       if (malformed.second < second) sayMalformedHeld()
     },

@@ -1,9 +1,9 @@
 // The answers to a batch. Called only after the commit, or when the batch is given up.
-import type { DecodedMessage, WriteOutcome } from '../pipeline-types.ts'
+import type { MessageInBatch, WriteOutcome } from '../pipeline-types.ts'
 
 /** Acks what carried a reading that is stored now, terms what carried none, gives back what was postponed. */
 export function settle(
-  batch: readonly DecodedMessage[],
+  batch: readonly MessageInBatch[],
   outcome: WriteOutcome & { kind: 'committed' },
 ): void {
   const { refused, postponed } = outcome
@@ -14,13 +14,13 @@ export function settle(
       continue
     }
     const refusedReadings = isPlain ? 0 : (refused.get(message)?.positions.size ?? 0)
-    if (message.readings.length > refusedReadings) message.delivery.ack()
+    if (message.readingCount > refusedReadings) message.delivery.ack()
     else message.delivery.term()
   }
 }
 
 /** Gives everything back, with delays that differ, so that it does not come back all at once. */
-export function giveBack(batch: readonly DecodedMessage[], failures: number): void {
+export function giveBack(batch: readonly MessageInBatch[], failures: number): void {
   for (const message of batch) message.delivery.nak(nakDelayMs(failures, Math.random()))
 }
 

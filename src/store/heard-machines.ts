@@ -2,7 +2,6 @@
 //
 // Invariant: what is remembered is younger than `FORGET_AFTER_MS`, so that a machine that was deleted and goes on
 // sending is in the table again soon, whichever monitor hears it.
-import type { DecodedMessage } from '../pipeline-types.ts'
 import type { Connection } from './pool.ts'
 
 /** Ids remembered at most; past it all are forgotten and asked about once more. */
@@ -10,8 +9,8 @@ const LIMIT = 100_000
 const FORGET_AFTER_MS = 60_000
 
 export interface HeardMachines {
-  /** The messages' machines that are not known, sorted: every writer locks them in the same order. */
-  unheard(messages: readonly DecodedMessage[]): string[]
+  /** Those of them that are not known, sorted: every writer locks them in the same order. */
+  unheard(ids: ReadonlySet<string>): string[]
   /** To be called once they are committed. */
   remember(ids: readonly string[]): void
 }
@@ -25,13 +24,11 @@ export function heardMachines(now: () => number = () => performance.now()): Hear
     emptyAtMs = now()
   }
   return {
-    unheard(messages) {
+    unheard(ids) {
       if (now() - emptyAtMs > FORGET_AFTER_MS) forget()
-      const found = new Set<string>()
-      for (const { readings } of messages) {
-        for (const { reading } of readings) if (!heard.has(reading.machine_id)) found.add(reading.machine_id)
-      }
-      return [...found].sort()
+      const found: string[] = []
+      for (const id of ids) if (!heard.has(id)) found.push(id)
+      return found.sort()
     },
     remember(ids) {
       if (heard.size + ids.length > LIMIT) forget()

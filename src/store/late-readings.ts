@@ -4,7 +4,6 @@
 // Invariant: a reading that is neither marked nor refreshed yet lies after `unmarked_from` in the database. So the
 // boundary is believed for a few minutes only, by this process's own clock: a monitor that has not heard of it for
 // longer takes every reading for a late one, which costs a needless refresh and loses nothing.
-import type { DecodedMessage } from '../pipeline-types.ts'
 import { textArray } from './array-literal.ts'
 import type { Connection } from './pool.ts'
 
@@ -27,25 +26,30 @@ export class LateBoundary {
   }
 }
 
-/** The hours of late readings, each once. */
-export function lateHours(
-  messages: readonly Pick<DecodedMessage, 'readings'>[],
-  boundary: LateBoundary,
-): readonly string[] {
-  const before = boundary.textAt(performance.now())
-  let hours: Set<string> | null = null
-  for (const { readings } of messages) {
-    for (const { reading } of readings) {
-      if (reading.timestamp < before) {
-        hours ??= new Set()
-        hours.add(reading.timestamp.slice(0, HOUR_CHARACTERS))
-      }
-    }
-  }
-  return hours === null ? none : [...hours]
-}
+/** The hours that readings fall into. Which of them have a late reading is asked when they are stored. */
+export class ReadingHours {
+  readonly #earliest = new Map<string, string>()
+  /** Of the last reading; the next one is mostly of the same. */
+  #hour = ''
+  #earliestOfHour = ''
 
-const none: readonly string[] = []
+  /** `timestamp`: as readings have it. */
+  add(timestamp: string): void {
+    if (this.#hour === '' || !timestamp.startsWith(this.#hour)) {
+      this.#hour = timestamp.slice(0, HOUR_CHARACTERS)
+      this.#earliestOfHour = this.#earliest.get(this.#hour) ?? ''
+    }
+    if (this.#earliestOfHour !== '' && timestamp >= this.#earliestOfHour) return
+    this.#earliestOfHour = timestamp
+    this.#earliest.set(this.#hour, timestamp)
+  }
+
+  /** The hours that hold a late one, each once. */
+  late(boundary: LateBoundary): string[] {
+    const before = boundary.textAt(performance.now())
+    return [...this.#earliest].filter(([, earliest]) => earliest < before).map(([hour]) => hour)
+  }
+}
 
 /** Marks them; to be called in the transaction that stores their readings. */
 export async function insertLateHours(connection: Connection, hours: readonly string[]): Promise<void> {

@@ -13,13 +13,14 @@ import { insertHeardMachines } from './heard-machines.ts'
 import { storable } from './insert-dead-letters.ts'
 import { insertReadingsOnce } from './insert-once.ts'
 import { insertReadings } from './insert-readings.ts'
-import { insertLateHours, LateBoundary, lateHours } from './late-readings.ts'
+import { insertLateHours, LateBoundary, ReadingHours } from './late-readings.ts'
 import { idOf, idText, messageIds } from './message-id.ts'
 import { type Connection, inTransaction, type Pool } from './pool.ts'
 import { byMessage, type ReadingRow } from './reading-columns.ts'
 import { isArrayText } from './refused-part.ts'
 import { refusalBy, type Refusal } from './refused-readings.ts'
 import { failureOf, kindOfFailure } from './sqlstate.ts'
+import { writeTogether } from './write-together.ts'
 
 /** What a message with an origin turned out to be. */
 type Handled =
@@ -60,42 +61,52 @@ export function sinkWithReplays({
   return {
     available: (signal) => sink.available(signal),
 
-    async write(batch): Promise<WriteOutcome> {
-      if (!batch.some(({ delivery }) => delivery.replayOf !== null)) return sink.write(batch)
-      const ordinary: DecodedMessage[] = []
-      const refused = new Map<DecodedMessage, RefusedReadings>()
-      const postponed = new Map<DecodedMessage, string>()
-      let stored = 0
-      try {
-        for (const message of batch) {
-          const handled = await handle(message).catch(async (error: unknown) => {
-            // What is wrong with one replay costs the others nothing: it is given back alone.
-            const kind = kindOfFailure(error)
-            if (kind === 'mistake' && (await isWell(ready))) onMistake(error)
-            else if (kind !== 'retry' && kind !== 'split') throw error
-            postponed.set(message, sentenceOf(error))
-            return null
-          })
-          if (handled === null) continue
-          if (handled.kind === 'ordinary') ordinary.push(message)
-          if (handled.kind === 'stored') stored += handled.rows
-          if (handled.kind === 'refused') refused.set(message, everyReading(message, handled.refusal))
-        }
-      } catch (error) {
-        // What is committed so far stays so: delivered again, it is known to be stored.
-        const { kind, failure } = failureOf(error)
-        const isFatal = kind === 'fatal' || kind === 'refuse'
-        return { kind: isFatal ? 'fatal' : 'retry', reason: sentenceOf(error), failure }
-      }
-      const outcome = ordinary.length === 0 ? nothing : await sink.write(ordinary)
-      if (outcome.kind !== 'committed') return outcome
+    open() {
+      const batch = sink.open()
       return {
-        kind: 'committed',
-        stored: outcome.stored + stored,
-        refused: new Map([...outcome.refused, ...refused]),
-        postponed: new Map([...outcome.postponed, ...postponed]),
+        add: (message) => batch.add(message),
+        write: (messages) =>
+          messages.some(({ delivery }) => delivery.replayOf !== null)
+            ? writeWithReplays(messages)
+            : batch.write(messages),
       }
     },
+  }
+
+  async function writeWithReplays(messages: readonly DecodedMessage[]): Promise<WriteOutcome> {
+    const ordinary: DecodedMessage[] = []
+    const refused = new Map<DecodedMessage, RefusedReadings>()
+    const postponed = new Map<DecodedMessage, string>()
+    let stored = 0
+    try {
+      for (const message of messages) {
+        const handled = await handle(message).catch(async (error: unknown) => {
+          // What is wrong with one replay costs the others nothing: it is given back alone.
+          const kind = kindOfFailure(error)
+          if (kind === 'mistake' && (await isWell(ready))) onMistake(error)
+          else if (kind !== 'retry' && kind !== 'split') throw error
+          postponed.set(message, sentenceOf(error))
+          return null
+        })
+        if (handled === null) continue
+        if (handled.kind === 'ordinary') ordinary.push(message)
+        if (handled.kind === 'stored') stored += handled.rows
+        if (handled.kind === 'refused') refused.set(message, everyReading(message, handled.refusal))
+      }
+    } catch (error) {
+      // What is committed so far stays so: delivered again, it is known to be stored.
+      const { kind, failure } = failureOf(error)
+      const isFatal = kind === 'fatal' || kind === 'refuse'
+      return { kind: isFatal ? 'fatal' : 'retry', reason: sentenceOf(error), failure }
+    }
+    const outcome = ordinary.length === 0 ? nothing : await writeTogether(sink, ordinary)
+    if (outcome.kind !== 'committed') return outcome
+    return {
+      kind: 'committed',
+      stored: outcome.stored + stored,
+      refused: new Map([...outcome.refused, ...refused]),
+      postponed: new Map([...outcome.postponed, ...postponed]),
+    }
   }
 
   async function handle(message: DecodedMessage): Promise<Handled> {
@@ -106,7 +117,7 @@ export function sinkWithReplays({
     try {
       return await inTransaction(pool, async (client) => {
         const letter = await lockLetter(client, origin)
-        const hours = lateHours([message], late)
+        const hours = hoursOf(message).late(late)
         if (hours.length > 0) await insertLateHours(client, hours)
         if (letter !== null) return replay(client, message, origin, letter)
         const own = ids.of(delivery.incarnation, delivery.sequence)
@@ -177,6 +188,12 @@ function refusalOf({ delivery, readings, rejections }: DecodedMessage, letter: L
 }
 
 /** An element goes alone and keeps its place; a whole message's readings are counted anew. */
+function hoursOf({ readings }: DecodedMessage): ReadingHours {
+  const hours = new ReadingHours()
+  for (const { reading } of readings) hours.add(reading.timestamp)
+  return hours
+}
+
 function rowsOf(message: DecodedMessage, origin: ReplayOrigin, letter: LockedLetter | null): ReadingRow[] {
   const { delivery } = message
   const isElement = letter?.in_array ?? !isArrayText(delivery.data)

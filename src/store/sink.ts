@@ -8,6 +8,7 @@
 import type { DecodedMessage, PlacedReading, RefusedReadings, Sink, WriteOutcome } from '../pipeline-types.ts'
 import { sentenceOf } from '../errors.ts'
 import { waitFor } from '../lifecycle.ts'
+import type { BatchDraft } from './batch-draft.ts'
 import { isSuspect, isToBeRefused, isWell } from './blame.ts'
 import { LateBoundary } from './late-readings.ts'
 import { messageIds } from './message-id.ts'
@@ -140,28 +141,46 @@ export function timescaleSink(options: SinkOptions): Sink {
     return stored
   }
 
-  return {
-    async write(batch): Promise<WriteOutcome> {
-      try {
-        for (const incarnation of new Set(batch.map((message) => message.delivery.incarnation))) {
-          await ids.prepare(incarnation)
-        }
-        const written = await writer.write(batch).catch(async (error: unknown) => {
-          const kind = await kindOf(error)
-          if (!isCuredInParts(kind) || (kind === 'retry' && !batch.some(isSuspect))) throw error
-          return null
-        })
-        if (written !== null) return { kind: 'committed', ...written, postponed: new Map() }
-        const parts = new Parts()
-        await writeInParts(batch, parts)
-        const { stored, refused, postponed } = parts
-        return { kind: 'committed', stored, refused, postponed }
-      } catch (error) {
+  const write = async (
+    batch: readonly DecodedMessage[],
+    draft: BatchDraft | undefined,
+  ): Promise<WriteOutcome> => {
+    try {
+      for (const incarnation of new Set(batch.map((message) => message.delivery.incarnation))) {
+        await ids.prepare(incarnation)
+      }
+      const written = await writer.write(batch, draft).catch(async (error: unknown) => {
         const kind = await kindOf(error)
-        // What splitting did not cure concerns no message: the same words for ever would block all.
-        const isFatal = kind === 'fatal' || kind === 'refuse' || kind === 'mistake'
-        const { failure } = failureOf(error)
-        return { kind: isFatal ? 'fatal' : 'retry', reason: sentenceOf(error), failure }
+        if (!isCuredInParts(kind) || (kind === 'retry' && !batch.some(isSuspect))) throw error
+        return null
+      })
+      if (written !== null) return { kind: 'committed', ...written, postponed: new Map() }
+      const parts = new Parts()
+      await writeInParts(batch, parts)
+      const { stored, refused, postponed } = parts
+      return { kind: 'committed', stored, refused, postponed }
+    } catch (error) {
+      const kind = await kindOf(error)
+      // What splitting did not cure concerns no message: the same words for ever would block all.
+      const isFatal = kind === 'fatal' || kind === 'refuse' || kind === 'mistake'
+      const { failure } = failureOf(error)
+      return { kind: isFatal ? 'fatal' : 'retry', reason: sentenceOf(error), failure }
+    }
+  }
+
+  return {
+    open() {
+      let draft: BatchDraft | undefined = writer.draft()
+      return {
+        add(message) {
+          try {
+            draft?.add(message)
+          } catch {
+            // Met again when the batch is written, with the incarnation's number known, and judged there.
+            draft = undefined
+          }
+        },
+        write: (messages) => write(messages, draft),
       }
     },
 

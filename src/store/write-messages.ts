@@ -6,12 +6,13 @@
 // stands alone.
 import type { DecodedMessage, PlacedReading, RefusedReadings } from '../pipeline-types.ts'
 import type { Rejection } from '../reading.ts'
+import { BatchDraft } from './batch-draft.ts'
 import { copyIn } from './copy-in.ts'
 import { CopyRows } from './copy-rows.ts'
 import { heardMachines, insertHeardMachines } from './heard-machines.ts'
 import { deadLetterRow, shortened, type DeadLetterRow } from './insert-dead-letters.ts'
 import { insertDeadLettersOnce, insertReadingsOnce } from './insert-once.ts'
-import { insertLateHours, type LateBoundary, lateHours } from './late-readings.ts'
+import { insertLateHours, type LateBoundary } from './late-readings.ts'
 import type { MessageIds } from './message-id.ts'
 import { type Connection, inTransaction, type Pool, withConnection } from './pool.ts'
 import { byMessage, type ReadingRow } from './reading-columns.ts'
@@ -42,8 +43,13 @@ interface RefusedRow {
 }
 
 export interface MessageWriter {
-  /** Writes them in one transaction. Throws what the database says against all of them. */
-  write(messages: readonly DecodedMessage[]): Promise<Written>
+  /** Begins one for messages that come one by one; for a single `write`. */
+  draft(): BatchDraft
+  /**
+   * Writes them in one transaction. `draft`: made of the same messages; without it one is made now. Throws what the
+   * database says against all of them.
+   */
+  write(messages: readonly DecodedMessage[], draft?: BatchDraft): Promise<Written>
   /** Stores some readings of a message in one transaction, and no dead letter: `settle` is to follow. Throws as `write`. */
   store(message: DecodedMessage, readings: readonly PlacedReading[]): Promise<StoredPart>
   /**
@@ -69,14 +75,20 @@ export function messageWriter(
   const machines = heardMachines()
   const idle: CopyRows[] = []
 
-  /** COPY knows no ON CONFLICT: it is for messages that were never delivered before. */
-  const copy = async (messages: readonly DecodedMessage[], others: Others): Promise<Written> => {
+  const emptyRows = () => {
     const rows = idle.pop() ?? new CopyRows()
     rows.clear()
-    for (const { delivery, readings } of messages) {
-      const id = ids.of(delivery.incarnation, delivery.sequence)
-      for (const { position, reading } of readings) rows.add(id, position, delivery.receivedAtMs, reading)
-    }
+    return rows
+  }
+
+  const draft = () => new BatchDraft(ids, copies ? emptyRows : null)
+
+  const draftOf = (messages: readonly DecodedMessage[], made = draft()): BatchDraft => {
+    for (const message of messages) made.add(message)
+    return made
+  }
+
+  const copy = async (rows: CopyRows, others: Others): Promise<Written> => {
     const stored = await inOneTransaction(others, (connection) => copyIn(connection, rows.finish()))
     // Only now: after a failure the driver may still hold the buffer.
     idle.push(rows)
@@ -146,13 +158,15 @@ export function messageWriter(
   }
 
   return {
-    async write(messages) {
+    draft,
+
+    async write(messages, drafted = draftOf(messages)) {
+      const { rows, hours } = drafted
       const letters = messages.flatMap((message) => lettersOf(message, message.rejections))
-      const others = { letters, unheard: machines.unheard(messages), late: lateHours(messages, late) }
-      const isFresh = messages.every(({ delivery }) => delivery.deliveryCount === 1)
+      const others = { letters, unheard: machines.unheard(drafted.machines), late: hours.late(late) }
       let written: Written | null = null
-      if (copies && isFresh) {
-        written = await copy(messages, others).catch((error: unknown) => {
+      if (rows !== null) {
+        written = await copy(rows, others).catch((error: unknown) => {
           if (isConflict(error) || kindOfFailure(error) === 'refuse') return null
           throw error
         })
@@ -164,10 +178,11 @@ export function messageWriter(
 
     async store(message, readings) {
       const part = [{ ...message, readings }]
-      const unheard = machines.unheard(part)
+      const { machines: named, hours } = draftOf(part, new BatchDraft(ids, null))
+      const unheard = machines.unheard(named)
       const refused: RefusedRow[] = []
       const stored = await inTransaction(pool, async (connection) => {
-        await insertOthers(connection, { letters: [], unheard, late: lateHours(part, late) })
+        await insertOthers(connection, { letters: [], unheard, late: hours.late(late) })
         return insertSplitting(connection, rowsOf(part), refused)
       })
       machines.remember(unheard)

@@ -5,9 +5,10 @@ import { decodeMessage } from '../../src/decode/decode-message.ts'
 import { guardedDecoder, type DecodingWays } from '../../src/decode/guarded-decoder.ts'
 import { runPipeline } from '../../src/ingest/pipeline.ts'
 import { observers } from '../../src/observation.ts'
-import type { Delivery } from '../../src/pipeline-types.ts'
+import type { Delivery, Sink } from '../../src/pipeline-types.ts'
 import { listDeadLetters } from '../../src/store/dead-letters.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
+import { sinkWriting } from '../support/batches.ts'
 import { delivered } from '../support/delivered.ts'
 import { sinkOn, withStore } from '../support/store.ts'
 
@@ -53,7 +54,7 @@ test('what both ways fail on is refused as a whole', () => {
 async function run(
   messages: readonly ReturnType<typeof delivered>[],
   decode: DecodingWays['careful'],
-  write: ReturnType<typeof sinkOn>['write'],
+  sink: Sink,
 ): Promise<number> {
   const stop = new AbortController()
   let opened = 0
@@ -68,7 +69,7 @@ async function run(
         },
         flush: () => Promise.resolve(),
       },
-      sink: { write, available: () => Promise.resolve() },
+      sink,
       decode,
       limits: { messages: 10, readings: 1_000, bytes: 1e6, ageMs: 1 },
       batchesInFlight: 2,
@@ -85,7 +86,7 @@ test('the flow goes on past such a message, which is a dead letter with all its 
     const messages = [delivered(good, 1), delivered(`[${good},${good}]`, 2), delivered(good, 3)]
     const decode = guardedDecoder({ short: () => null, careful: failsOn(2) }, () => undefined)
     const sink = sinkOn(pool)
-    assert.equal(await run(messages, decode, (batch) => sink.write(batch)), 1)
+    assert.equal(await run(messages, decode, sink), 1)
     assert.deepEqual(
       messages.map(({ answers }) => answers),
       [['ack'], ['term'], ['ack']],
@@ -99,6 +100,10 @@ test('the flow goes on past such a message, which is a dead letter with all its 
 
 test('a decoder that throws all the same ends the pipeline with a sentence, and is no break of the flow', () =>
   assert.rejects(
-    run([delivered(good, 1)], fails, () => assert.fail('nothing is written')),
+    run(
+      [delivered(good, 1)],
+      fails,
+      sinkWriting(() => assert.fail('nothing is written')),
+    ),
     /the pipeline itself failed: undefined is not a function/,
   ))

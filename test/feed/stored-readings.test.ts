@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { StoredReadings } from '../../src/feed/stored-readings.ts'
 import type { DecodedMessage, WriteOutcome } from '../../src/pipeline-types.ts'
 import { readingFields, type Reading } from '../../src/reading.ts'
+import { batchOf } from '../support/batches.ts'
 
 const nothing = Object.fromEntries(readingFields.map(({ name }) => [name, null]))
 
@@ -36,10 +37,10 @@ const shownOf = (stored: StoredReadings, nowMs: number) =>
 
 test('of each machine the newest, in whatever order batches and readings come', () => {
   const stored = new StoredReadings(5)
-  stored.committed([message(10, ['A', 1], ['B', 3]), message(11, ['A', 2], ['B', 2])], committed())
-  stored.committed([message(5, ['A', 1], ['C', 1])], committed())
+  stored.committed(batchOf([message(10, ['A', 1], ['B', 3]), message(11, ['A', 2], ['B', 2])]), committed())
+  stored.committed(batchOf([message(5, ['A', 1], ['C', 1])]), committed())
   assert.deepEqual(shownOf(stored, 0), ['A 02', 'B 03', 'C 01'])
-  stored.committed([message(12, ['A', 4])], committed())
+  stored.committed(batchOf([message(12, ['A', 4])]), committed())
   assert.deepEqual(shownOf(stored, 100), [])
   assert.ok(stored.isWaiting)
   assert.deepEqual(shownOf(stored, 200), ['A 04'])
@@ -53,17 +54,17 @@ test('what was refused, postponed or replayed is not told', () => {
     ...message(12, ['C', 1]),
     delivery: { receivedAtMs: 12, replayOf: {} } as unknown as DecodedMessage['delivery'],
   }
-  const refused = new Map([[partly, { rejections: [], positions: new Set([1]) }]])
-  stored.committed(
-    [partly, postponed, replay],
-    committed({ refused, postponed: new Map([[postponed, 'why']]) }),
-  )
+  const batch = batchOf([partly, postponed, replay])
+  const refused = new Map([[batch.messages[0], { rejections: [], positions: new Set([1]) }]])
+  stored.committed(batch, committed({ refused, postponed: new Map([[batch.messages[1], 'why']]) }))
   assert.deepEqual(shownOf(stored, 0), ['A 01'])
+  stored.committed(batchOf([replay]), committed())
+  assert.deepEqual(shownOf(stored, 1_000), [])
 })
 
 test('of two readings of one instant the one received last is told', () => {
   const stored = new StoredReadings(5)
-  stored.committed([message(10, ['A', 1], ['A', 1]), message(9, ['A', 1])], committed())
+  stored.committed(batchOf([message(10, ['A', 1], ['A', 1]), message(9, ['A', 1])]), committed())
   const [line] = stored.take(0, '2026-03-01T12:00:00Z')
   assert.equal(line?.receivedAtMicros, 10_000)
   assert.match(line?.text ?? '', /"part_count":1\}/)

@@ -11,6 +11,7 @@ import { decodeMessage } from '../../src/decode/decode-message.ts'
 import { runPipeline } from '../../src/ingest/pipeline.ts'
 import { observers } from '../../src/observation.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
+import { sinkWriting } from '../support/batches.ts'
 import { until } from '../support/monitor.ts'
 import { withNats } from '../support/nats.ts'
 
@@ -45,14 +46,11 @@ async function held(connection: NatsConnection, messages: number, isBacklog: boo
         workingEveryMs: ACK_WAIT_MS / 8,
         declare,
       }),
-      sink: {
-        async write(batch) {
-          counts.push(...batch.map(({ delivery }) => delivery.deliveryCount))
-          await gate.promise
-          return { kind: 'committed', stored: batch.length, refused: new Map(), postponed: new Map() }
-        },
-        available: () => Promise.resolve(),
-      },
+      sink: sinkWriting(async (messages) => {
+        counts.push(...messages.map(({ delivery }) => delivery.deliveryCount))
+        await gate.promise
+        return { kind: 'committed', stored: messages.length, refused: new Map(), postponed: new Map() }
+      }),
       decode: (one) => ({ delivery: one, ...decodeMessage(one.data, receivedAtMs, defaultLimits) }),
       limits: { messages: 5, readings: 1_000, bytes: 1e6, ageMs: 1 },
       batchesInFlight: 2,

@@ -4,13 +4,15 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decodeMessage } from '../../src/decode/decode-message.ts'
-import type { BatchLimits } from '../../src/ingest/batch-policy.ts'
+import type { BatchLimits } from '../../src/ingest/batch.ts'
 import { runPipeline } from '../../src/ingest/pipeline.ts'
 import { observers, type PipelineObserver } from '../../src/observation.ts'
-import type { Delivery, Sink, WriteOutcome } from '../../src/pipeline-types.ts'
+import type { Delivery, MessageBatch, OpenBatch, WriteOutcome } from '../../src/pipeline-types.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
+import { batchOf, sinkWriting } from '../support/batches.ts'
 
 const reading = '{"machine_id":"A","timestamp":"2026-03-01T11:00:00Z"}'
+const committed = { kind: 'committed', stored: 1, refused: new Map(), postponed: new Map() } as const
 const roomy: BatchLimits = { messages: 1_000, readings: 1_000, bytes: 1e6, ageMs: 60_000 }
 
 function delivery(text: string, sequence: number): Delivery {
@@ -40,19 +42,19 @@ async function told(
 ): Promise<string[]> {
   const stop = new AbortController()
   const events: string[] = []
-  const batchOf = (batch: readonly { delivery: Delivery }[]) =>
-    batch.map((message) => message.delivery.sequence).join(' ')
+  const sequencesOf = ({ messages }: MessageBatch) =>
+    messages.map((message) => message.delivery.sequence).join(' ')
   const listing: PipelineObserver = {
     cut: (batch, { reason, waitedMs }) => {
       assert.ok(waitedMs >= 0)
-      events.push(`cut by ${reason}: ${batchOf(batch)}`)
+      events.push(`cut by ${reason}: ${sequencesOf(batch)}`)
     },
     committed: (batch, _outcome, commitMs) => {
       assert.ok(commitMs >= 0)
-      events.push(`committed: ${batchOf(batch)}`)
+      events.push(`committed: ${sequencesOf(batch)}`)
     },
-    failed: (batch, { failure }) => events.push(`failed by ${failure}: ${batchOf(batch)}`),
-    givenBack: (batch) => events.push(`given back: ${batchOf(batch)}`),
+    failed: (batch, { failure }) => events.push(`failed by ${failure}: ${sequencesOf(batch)}`),
+    givenBack: (batch) => events.push(`given back: ${sequencesOf(batch)}`),
     interrupted: (reason, by) => events.push(`interrupted by ${by}: ${reason}`),
     resumed: () => events.push('resumed'),
   }
@@ -72,13 +74,7 @@ async function told(
         },
         flush: () => Promise.resolve(),
       },
-      sink: {
-        write: () =>
-          Promise.resolve(
-            outcomes.shift() ?? { kind: 'committed', stored: 1, refused: new Map(), postponed: new Map() },
-          ),
-        available: () => Promise.resolve(),
-      },
+      sink: sinkWriting(() => Promise.resolve(outcomes.shift() ?? committed)),
       decode: (one) => ({ delivery: one, ...decodeMessage(one.data, receivedAtMs, defaultLimits) }),
       limits,
       batchesInFlight: 1,
@@ -123,12 +119,16 @@ test('several observers are told the same, each only what it asks for', () => {
     { resumed: () => told.push('second') },
   )
   all.resumed()
-  all.givenBack([])
+  all.givenBack(batchOf([]))
   assert.deepEqual(told, ['first', 'second'])
 })
 
 /** Runs the pipeline with an observer that throws here; resolves to why the pipeline ended, and to the answers. */
-async function endedBy(observer: Partial<PipelineObserver>, limits: BatchLimits, sink: Partial<Sink> = {}) {
+async function endedBy(
+  observer: Partial<PipelineObserver>,
+  limits: BatchLimits,
+  write: OpenBatch['write'] = () => Promise.resolve(committed),
+) {
   const answers: string[] = []
   const answering = (sequence: number): Delivery => ({
     ...delivery(reading, sequence),
@@ -144,12 +144,7 @@ async function endedBy(observer: Partial<PipelineObserver>, limits: BatchLimits,
         },
         flush: () => Promise.resolve(),
       },
-      sink: {
-        write: () =>
-          Promise.resolve({ kind: 'committed', stored: 1, refused: new Map(), postponed: new Map() }),
-        available: () => Promise.resolve(),
-        ...sink,
-      },
+      sink: sinkWriting(write),
       decode: (one) => ({ delivery: one, ...decodeMessage(one.data, receivedAtMs, defaultLimits) }),
       limits,
       batchesInFlight: 1,
@@ -180,7 +175,7 @@ test('an observer that throws ends the pipeline with its sentence, wherever it d
     })
     assert.deepEqual(await endedBy({ cut: broken }, limits), { ended: sentence, answers: ['nak 1', 'nak 2'] })
     const away = { kind: 'retry', reason: 'away', failure: 'connection' } as const
-    assert.deepEqual(await endedBy({ failed: broken }, limits, { write: () => Promise.resolve(away) }), {
+    assert.deepEqual(await endedBy({ failed: broken }, limits, () => Promise.resolve(away)), {
       ended: sentence,
       answers: ['nak 1', 'nak 2'],
     })
@@ -189,7 +184,7 @@ test('an observer that throws ends the pipeline with its sentence, wherever it d
 
 test('a sink that throws ends the pipeline, and what it was given is given back', async () => {
   const write = () => Promise.reject(new Error('it must not throw'))
-  assert.deepEqual(await endedBy({}, { ...roomy, messages: 1 }, { write }), {
+  assert.deepEqual(await endedBy({}, { ...roomy, messages: 1 }, write), {
     ended: 'the pipeline itself failed: it must not throw',
     answers: ['nak 1', 'nak 2'],
   })

@@ -4,6 +4,7 @@ import { progressLog } from '../../src/ingest/progress-log.ts'
 import type { DecodedMessage } from '../../src/pipeline-types.ts'
 import { decodeMessage } from '../../src/decode/decode-message.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
+import { batchOf } from '../support/batches.ts'
 
 const outcome = { kind: 'committed', stored: 1, refused: new Map(), postponed: new Map() } as const
 
@@ -18,11 +19,11 @@ test("a machine's first line in a second is written at once, further ones are co
   const lines: string[] = []
   let nowMs = 10_000
   const log = progressLog({ info: (line) => lines.push(line), warn: (line) => lines.push(line) }, () => nowMs)
-  log.committed([good('A'), good('A'), good('B')], outcome)
-  log.committed([good('A')], outcome)
-  log.committed([good('A')], outcome)
+  log.committed(batchOf([good('A'), good('A'), good('B')]), outcome)
+  log.committed(batchOf([good('A')]), outcome)
+  log.committed(batchOf([good('A')]), outcome)
   nowMs = 11_000
-  log.committed([good('A')], outcome)
+  log.committed(batchOf([good('A')]), outcome)
   log.flush(12_000)
   const said = 'Successfully processed and stored data for machine:'
   assert.deepEqual(lines, [
@@ -38,8 +39,8 @@ test('what was held back is said when nothing follows', () => {
     { info: (line) => lines.push(line), warn: (line) => lines.push(line) },
     () => 10_000,
   )
-  log.committed([good('A')], outcome)
-  log.committed([good('A')], outcome)
+  log.committed(batchOf([good('A')]), outcome)
+  log.committed(batchOf([good('A')]), outcome)
   log.flush(10_900)
   assert.equal(lines.length, 1)
   log.flush(11_000)
@@ -60,9 +61,12 @@ test('readings that the database refused are not said to be stored, also those b
   )
   const rejection = { code: 'refused_by_database', reason: 'no', payload: new Uint8Array() } as const
   const rejections = [{ ...rejection, position: 0, more: 2 }]
-  log.committed([many], {
+  const batch = batchOf([many])
+  const [held] = batch.messages
+  assert.ok(held !== undefined)
+  log.committed(batch, {
     ...outcome,
-    refused: new Map([[many, { rejections, positions: new Set([0, 1, 2]) }]]),
+    refused: new Map([[held, { rejections, positions: new Set([0, 1, 2]) }]]),
   })
   assert.equal(lines.length, 3)
   assert.match(lines[0] ?? '', /^Part of message 7 was refused: no/)
@@ -73,10 +77,7 @@ test('readings that the database refused are not said to be stored, also those b
 test('a flood of malformed messages makes a bounded number of lines and says how many it held back', () => {
   const lines: string[] = []
   const log = progressLog({ info: () => undefined, warn: (line) => lines.push(line) }, () => 10_000)
-  log.committed(
-    Array.from({ length: 5_000 }, () => message('nonsense')),
-    outcome,
-  )
+  log.committed(batchOf(Array.from({ length: 5_000 }, () => message('nonsense'))), outcome)
   assert.equal(lines.length, 10)
   assert.match(
     lines[0] ?? '',
@@ -92,11 +93,14 @@ test('what was given back is said with its reason, once a second', () => {
   const log = progressLog({ info: () => undefined, warn: (line) => lines.push(line) }, () => nowMs)
   const again = { ...good('A'), delivery: { sequence: 7, deliveryCount: 6 } as DecodedMessage['delivery'] }
   const others = [good('B'), good('C')]
-  const reasons = new Map([again, ...others].map((one) => [one, 'deadlock detected']))
-  log.committed([again, ...others], { ...outcome, postponed: reasons })
-  log.committed([again], { ...outcome, postponed: new Map([[again, 'not told']]) })
+  const givenBack = (messages: readonly DecodedMessage[], reason: string) => {
+    const batch = batchOf(messages)
+    log.committed(batch, { ...outcome, postponed: new Map(batch.messages.map((one) => [one, reason])) })
+  }
+  givenBack([again, ...others], 'deadlock detected')
+  givenBack([again], 'not told')
   nowMs = 11_000
-  log.committed([again], { ...outcome, postponed: new Map([[again, 'row is too big']]) })
+  givenBack([again], 'row is too big')
   assert.deepEqual(lines, [
     'Message 7 and 2 more of its batch could not be written (tried 6 times): deadlock detected. It is tried again.',
     'Message 7 could not be written (tried 6 times): row is too big. It is tried again.',

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { giveBack, nakDelayMs, settle } from '../../src/ingest/settle.ts'
-import type { DecodedMessage, WriteOutcome } from '../../src/pipeline-types.ts'
+import type { MessageInBatch, WriteOutcome } from '../../src/pipeline-types.ts'
 import type { Rejection } from '../../src/reading.ts'
 import { delivered } from '../support/delivered.ts'
 
 const good = { machine_id: 'M', timestamp: '2026-03-01T11:00:00Z' }
 
 /** As if delivered; remembers the delays as well. */
-function message(data: object | string, deliveryCount = 1): DecodedMessage & { readonly answers: string[] } {
+function message(data: object | string, deliveryCount = 1): MessageInBatch & { readonly answers: string[] } {
   const one = delivered(data, 1, { deliveryCount })
   return {
     ...one,
@@ -26,8 +26,8 @@ const rejection = (position: number): Rejection => ({
 })
 
 function outcome(
-  refused: readonly (readonly [DecodedMessage, readonly Rejection[]])[] = [],
-  postponed: readonly DecodedMessage[] = [],
+  refused: readonly (readonly [MessageInBatch, readonly Rejection[]])[] = [],
+  postponed: readonly MessageInBatch[] = [],
 ): WriteOutcome & { kind: 'committed' } {
   return {
     kind: 'committed',

@@ -10,6 +10,7 @@ import { LateBoundary } from '../../src/store/late-readings.ts'
 import { takesCopy } from '../../src/store/copy-in.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import type { Pool } from '../../src/store/pool.ts'
+import { writeTogether } from '../../src/store/write-together.ts'
 import { delivered } from '../support/delivered.ts'
 import { until } from '../support/monitor.ts'
 import { withNativeDatabase } from '../support/native-database.ts'
@@ -44,7 +45,7 @@ class Shop {
     const sink = sinkOn(this.#pool, { copies: this.#copies, late: this.#late })
     const first = this.#sequence + 1
     const batch = readings.map((one) => delivered(one, ++this.#sequence, { receivedAtMs: Date.now() }))
-    const outcome = await sink.write(batch)
+    const outcome = await writeTogether(sink, batch)
     assert.equal(outcome.kind === 'committed' ? outcome.stored : outcome.reason, readings.length)
     // What comes in where raw readings were removed already is in no aggregate; the rest of its hour is gone.
     await this.#pool.query(

@@ -12,6 +12,7 @@ import {
 } from '../../src/store/dead-letters.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { failReplays, requestReplays } from '../../src/store/replays.ts'
+import { writeTogether } from '../../src/store/write-together.ts'
 import { receivedAtMs } from '../golden/cases.ts'
 import { delivered } from '../support/delivered.ts'
 import { openTestPool, sinkOn, withEmptyDatabase, withStore } from '../support/store.ts'
@@ -23,7 +24,7 @@ test('every filter narrows to what it says, and filters narrow together', () =>
   withStore(async (pool) => {
     const sink = sinkOn(pool)
     const at = (hours: number) => receivedAtMs + hours * HOUR_MS
-    await sink.write([
+    await writeTogether(sink, [
       delivered({ machine_id: 'A' }, 1, { subject: 'CNC_DATA.a', receivedAtMs: at(0) }),
       delivered({ machine_id: 'B' }, 2, { subject: 'CNC_DATA.b', receivedAtMs: at(1) }),
       delivered('not json', 3, { subject: 'CNC_DATA.b', receivedAtMs: at(2) }),
@@ -88,7 +89,10 @@ test('every filter narrows to what it says, and filters narrow together', () =>
 test('pages put together are the whole, while new dead letters arrive', () =>
   withStore(async (pool) => {
     const sink = sinkOn(pool)
-    await sink.write(Array.from({ length: 25 }, (_, i) => delivered('x', i + 1)))
+    await writeTogether(
+      sink,
+      Array.from({ length: 25 }, (_, i) => delivered('x', i + 1)),
+    )
     const seen: number[] = []
     let cursor: string | null = null
     for (let sequence = 26; ; sequence++) {
@@ -96,7 +100,7 @@ test('pages put together are the whole, while new dead letters arrive', () =>
       if (page.length === 0) break
       seen.push(...page.map((letter) => letter.sequence))
       cursor = page.at(-1)?.id ?? null
-      await sink.write([delivered('x', sequence)])
+      await writeTogether(sink, [delivered('x', sequence)])
     }
     assert.deepEqual(
       seen,
@@ -108,7 +112,7 @@ test('a list shows the beginning of a long payload, a single dead letter all of 
   withStore(async (pool) => {
     const text = `${'x'.repeat(4_095)}é${'y'.repeat(5_000)}`
     const binary = Buffer.alloc(10_000, 0xff)
-    await sinkOn(pool).write([delivered(text, 1), delivered(binary, 2)])
+    await writeTogether(sinkOn(pool), [delivered(text, 1), delivered(binary, 2)])
     const [ofBytes, ofText] = await listDeadLetters(pool, 10)
     assert.equal(ofText?.payload, 'x'.repeat(4_095), 'the character that the cut went through is left out')
     assert.deepEqual([ofText?.payload_truncated, ofText?.payload_bytes], [true, Buffer.byteLength(text)])
@@ -122,7 +126,10 @@ test('a list shows the beginning of a long payload, a single dead letter all of 
 
 test('retention removes what is old, in chunks, and keeps what was replayed since', () =>
   withStore(async (pool, url) => {
-    await sinkOn(pool).write(Array.from({ length: 30 }, (_, i) => delivered('x', i + 1)))
+    await writeTogether(
+      sinkOn(pool),
+      Array.from({ length: 30 }, (_, i) => delivered('x', i + 1)),
+    )
     await pool.query("UPDATE dead_letters SET recorded_at = now() - interval '91 days' WHERE sequence <= 20")
     const [old] = await listDeadLetters(pool, 1, { sequence: 6 })
     const [older] = await listDeadLetters(pool, 1, { sequence: 7 })
@@ -148,7 +155,7 @@ test('retention removes what is old, in chunks, and keeps what was replayed sinc
 
 test('retention goes on after a failure, which it says', () =>
   withStore(async (pool) => {
-    await sinkOn(pool).write([delivered('x', 1), delivered('x', 2)])
+    await writeTogether(sinkOn(pool), [delivered('x', 1), delivered('x', 2)])
     await pool.query("UPDATE dead_letters SET recorded_at = now() - interval '8 days' WHERE sequence = 1")
     await pool.query('ALTER TABLE dead_letters RENAME TO hidden')
     const stop = new AbortController()
@@ -172,7 +179,7 @@ test('retention goes on after a failure, which it says', () =>
 
 test('without a number of days dead letters are kept for ever', () =>
   withStore(async (pool) => {
-    await sinkOn(pool).write([delivered('x', 1)])
+    await writeTogether(sinkOn(pool), [delivered('x', 1)])
     await pool.query("UPDATE dead_letters SET recorded_at = now() - interval '100 years'")
     await keepDeadLettersFor(0, { everyMs: 1, jitterMs: 1 }, pool, never, {
       info: assert.fail,

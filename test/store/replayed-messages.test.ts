@@ -10,6 +10,7 @@ import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { inTransaction, openPool, type Pool } from '../../src/store/pool.ts'
 import { sinkWithReplays } from '../../src/store/replayed-messages.ts'
 import { requestReplays } from '../../src/store/replays.ts'
+import { writeTogether } from '../../src/store/write-together.ts'
 import { type Answered, delivered } from '../support/delivered.ts'
 import { withNativeDatabase } from '../support/native-database.ts'
 import { openTestPool, sinkOn as plainSinkOn, withStore } from '../support/store.ts'
@@ -27,7 +28,7 @@ const bad = { ...good(), temperature: 'warm' }
 
 /** Writes the messages as the pipeline does; resolves to the rows they added. */
 async function write(sink: Sink, ...batch: Answered[]): Promise<number> {
-  const outcome = await sink.write(batch)
+  const outcome = await writeTogether(sink, batch)
   if (outcome.kind !== 'committed') assert.fail(outcome.reason)
   settle(batch, outcome)
   return outcome.stored

@@ -6,6 +6,7 @@ import { decodeMessage } from '../../src/decode/decode-message.ts'
 import type { DecodedMessage } from '../../src/pipeline-types.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { openPool, type Pool } from '../../src/store/pool.ts'
+import { writeTogether } from '../../src/store/write-together.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
 import { withDatabase } from '../support/embedded-database.ts'
 import { sinkOn } from '../support/store.ts'
@@ -66,7 +67,7 @@ test('messages that use stored sequences again are kept beside them, whatever or
   withStore(async (pool) => {
     const write = async (life: number) => {
       // A sink of its own each time: nothing depends on what a monitor remembers.
-      const outcome = await sinkOn(pool).write(messagesOf(life))
+      const outcome = await writeTogether(sinkOn(pool), messagesOf(life))
       assert.equal(outcome.kind, 'committed')
       return outcome.kind === 'committed' ? outcome.stored : NaN
     }
@@ -91,9 +92,9 @@ test('messages that use stored sequences again are kept beside them, whatever or
 
 test('two writers that find the same sequences used again store each message once', () =>
   withStore(async (pool) => {
-    await sinkOn(pool).write(messagesOf(0))
+    await writeTogether(sinkOn(pool), messagesOf(0))
     const sinks = [sinkOn(pool), sinkOn(pool)]
-    const outcomes = await Promise.all(sinks.map((sink) => sink.write(messagesOf(1))))
+    const outcomes = await Promise.all(sinks.map((sink) => writeTogether(sink, messagesOf(1))))
     assert.equal(
       outcomes.reduce((sum, outcome) => sum + (outcome.kind === 'committed' ? outcome.stored : 0), 0),
       3,
@@ -104,11 +105,11 @@ test('two writers that find the same sequences used again store each message onc
 
 test('a number of an incarnation is used up by a new incarnation only', () =>
   withStore(async (pool) => {
-    for (let start = 0; start < 5; start++) await sinkOn(pool).write(messagesOf(0))
+    for (let start = 0; start < 5; start++) await writeTogether(sinkOn(pool), messagesOf(0))
     const other = { stream: 'CNC_DATA', createdAt: 'later' }
     const [first] = messagesOf(0)
     assert.ok(first)
-    await sinkOn(pool).write([{ ...first, delivery: { ...first.delivery, incarnation: other } }])
+    await writeTogether(sinkOn(pool), [{ ...first, delivery: { ...first.delivery, incarnation: other } }])
     const { rows } = await pool.query<{ id: number }>('SELECT id FROM stream_incarnations ORDER BY id')
     assert.deepEqual(
       rows.map(({ id }) => id),

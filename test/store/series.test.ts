@@ -6,6 +6,7 @@ import { gridAround, type SeriesQuery } from '../../src/series.ts'
 import { runAlone } from '../../src/store/keep-aggregates.ts'
 import { readSeries } from '../../src/store/read-series.ts'
 import type { Pool } from '../../src/store/pool.ts'
+import { writeTogether } from '../../src/store/write-together.ts'
 import { delivered } from '../support/delivered.ts'
 import { sinkOn, withStore } from '../support/store.ts'
 
@@ -36,7 +37,8 @@ let sequence = 0
 
 async function write(pool: Pool, sent: readonly Sent[]): Promise<void> {
   const sink = sinkOn(pool)
-  const outcome = await sink.write(
+  const outcome = await writeTogether(
+    sink,
     sent.map((one) => delivered(one, ++sequence, { receivedAtMs: Date.now() })),
   )
   assert.equal(outcome.kind, 'committed')

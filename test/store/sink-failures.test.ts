@@ -4,10 +4,11 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { settle } from '../../src/ingest/settle.ts'
-import type { DecodedMessage, WriteOutcome } from '../../src/pipeline-types.ts'
+import type { MessageInBatch, WriteOutcome } from '../../src/pipeline-types.ts'
 import { listDeadLetters } from '../../src/store/dead-letters.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import type { Pool } from '../../src/store/pool.ts'
+import { writeTogether } from '../../src/store/write-together.ts'
 import { withDatabase } from '../support/embedded-database.ts'
 import { delivered, type Answered } from '../support/delivered.ts'
 import { openTestPool, sinkOn } from '../support/store.ts'
@@ -53,13 +54,13 @@ function batchWith(one: object, deliveryCount: number): { batch: Answered[]; fau
   return { batch, faulty }
 }
 
-async function write(pool: Pool, batch: readonly DecodedMessage[]): Promise<WriteOutcome> {
-  return sinkOn(pool).write(batch)
+async function write(pool: Pool, batch: readonly MessageInBatch[]): Promise<WriteOutcome> {
+  return writeTogether(sinkOn(pool), batch)
 }
 
 async function committed(
   pool: Pool,
-  batch: readonly DecodedMessage[],
+  batch: readonly MessageInBatch[],
 ): Promise<WriteOutcome & { kind: 'committed' }> {
   const outcome = await write(pool, batch)
   if (outcome.kind !== 'committed') assert.fail(`${outcome.kind}: ${outcome.reason}`)
@@ -134,7 +135,7 @@ test('the dead letters of one message are bounded, also where only the database 
       const one = delivered(many, 7)
       const sink = sinkOn(pool, { maxDeadLetters: 10 })
       for (const stored of [38, 0]) {
-        const outcome = await sink.write([one])
+        const outcome = await writeTogether(sink, [one])
         if (outcome.kind !== 'committed') assert.fail(outcome.reason)
         assert.equal(outcome.stored, stored, sqlstate)
         const refused = outcome.refused.get(one) ?? assert.fail()
@@ -155,7 +156,7 @@ test('the dead letters of one message are bounded, also where only the database 
 test("where the decoder's rejections reach the limit, one of the database's is kept beside them", () =>
   withTables(async (pool) => {
     await failWith(pool, '23514')
-    const outcome = await sinkOn(pool, { maxDeadLetters: 2 }).write([
+    const outcome = await writeTogether(sinkOn(pool, { maxDeadLetters: 2 }), [
       delivered(['bad', 'bad', marked, marked, good], 7),
     ])
     if (outcome.kind !== 'committed') assert.fail(outcome.reason)
@@ -265,7 +266,7 @@ test('a message on which this program fails itself costs itself alone, and becom
     for (let deliveryCount = 1; deliveryCount <= 6; deliveryCount++) {
       const again = { ...several, delivery: { ...several.delivery, deliveryCount } }
       const others = [delivered(good, deliveryCount * 100), delivered(good, deliveryCount * 100 + 1)]
-      const outcome = await sink.write([again, ...others])
+      const outcome = await writeTogether(sink, [again, ...others])
       if (outcome.kind !== 'committed') assert.fail(outcome.reason)
       settle([again, ...others], outcome)
       assert.equal(outcome.stored, deliveryCount < 6 ? 2 : 4)
@@ -352,7 +353,7 @@ test('an exception while the database does not answer is no mistake: everything 
   withTables(async (pool) => {
     const away = openTestPool('postgres://postgres@127.0.0.1:1/none')
     const { batch } = batchWith(marked, 6)
-    const outcome = await sinkOn(pool, { ready: away }).write(batch.map(mistaken))
+    const outcome = await writeTogether(sinkOn(pool, { ready: away }), batch.map(mistaken))
     assert.equal(outcome.kind, 'retry')
     assert.deepEqual(await letters(pool), [])
     await away.end()
@@ -361,7 +362,7 @@ test('an exception while the database does not answer is no mistake: everything 
 test('a mistake that no dead letter can be made of stops the monitor', () =>
   withTables(async (pool) => {
     const sink = sinkOn(pool, { onMistake: () => undefined })
-    const outcome = await sink.write([delivered(good, 2 ** 46, { deliveryCount: 6 })])
+    const outcome = await writeTogether(sink, [delivered(good, 2 ** 46, { deliveryCount: 6 })])
     assert.equal(outcome.kind, 'fatal')
     assert.match(outcome.kind === 'fatal' ? outcome.reason : '', /beyond what an id can hold/)
   }))

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { decodeMessage } from '../../src/decode/decode-message.ts'
 import { settle } from '../../src/ingest/settle.ts'
-import type { DecodedMessage, WriteOutcome } from '../../src/pipeline-types.ts'
+import type { MessageInBatch, WriteOutcome } from '../../src/pipeline-types.ts'
 import { listDeadLetters } from '../../src/store/dead-letters.ts'
 import { migrate, readMigrations } from '../../src/store/migrate.ts'
 import { openPool, type Pool } from '../../src/store/pool.ts'
+import { writeTogether } from '../../src/store/write-together.ts'
 import { defaultLimits, goldenCases, receivedAtMs } from '../golden/cases.ts'
 import { withDatabase } from '../support/embedded-database.ts'
 import { sinkOn } from '../support/store.ts'
@@ -35,7 +36,7 @@ async function withStore(run: (pool: Pool) => Promise<void>): Promise<void> {
 
 /** On the embedded database, which takes no COPY. */
 
-interface Answered extends DecodedMessage {
+interface Answered extends MessageInBatch {
   readonly answers: string[]
 }
 
@@ -57,7 +58,8 @@ function delivered(data: Uint8Array | string, sequence: number): Answered {
     nak: () => void answers.push('nak'),
     working: () => undefined,
   }
-  return { delivery, answers, ...decodeMessage(bytes, receivedAtMs, defaultLimits) }
+  const decoded = decodeMessage(bytes, receivedAtMs, defaultLimits)
+  return { delivery, answers, ...decoded, readingCount: decoded.readings.length }
 }
 
 function committed(outcome: WriteOutcome): WriteOutcome & { kind: 'committed' } {
@@ -72,7 +74,7 @@ test('every golden input is stored, refused and answered as expected', () =>
     for (const { name, message, expected } of goldenCases()) {
       await pool.query('TRUNCATE sensor_data; TRUNCATE dead_letters CASCADE')
       const one = delivered(message, ++sequence)
-      settle([one], committed(await sink.write([one])))
+      settle([one], committed(await writeTogether(sink, [one])))
       assert.deepEqual(one.answers, [expected.answer], name)
       const machines = [...new Set(expected.readings.map((reading) => String(reading['machine_id'])))]
       const stored = (await Promise.all(machines.map((id) => storedReadings(pool, id)))).flat()
@@ -95,9 +97,9 @@ test('a batch that is written again, whole or in part, is stored once', () =>
         i + 1,
       ),
     )
-    assert.equal(committed(await sink.write(batch)).stored, 50)
-    assert.equal(committed(await sink.write(batch)).stored, 0)
-    assert.equal(committed(await sink.write(batch.slice(7, 20).toReversed())).stored, 0)
+    assert.equal(committed(await writeTogether(sink, batch)).stored, 50)
+    assert.equal(committed(await writeTogether(sink, batch)).stored, 0)
+    assert.equal(committed(await writeTogether(sink, batch.slice(7, 20).toReversed())).stored, 0)
     const [counts] = (
       await pool.query(
         'SELECT (SELECT count(*) FROM sensor_data), (SELECT count(*) FROM dead_letters) AS letters',
@@ -119,7 +121,7 @@ test('rows that only the database refuses become dead letters and cost nothing e
       delivered(JSON.stringify(reading(i === 17 || i === 801 ? 'FORBIDDEN' : 'RUNNING')), i + 1),
     )
     const half = delivered(JSON.stringify([reading('FORBIDDEN'), reading('RUNNING')]), 2_000)
-    const outcome = committed(await sink.write([...batch, half]))
+    const outcome = committed(await writeTogether(sink, [...batch, half]))
     settle([...batch, half], outcome)
     assert.equal(outcome.stored, 999)
     assert.deepEqual(
@@ -146,8 +148,8 @@ test('two streams with the same sequences do not collide', () =>
       ...second,
       delivery: { ...second.delivery, incarnation: { stream: 'CNC_DATA', createdAt: 'later' } },
     }
-    assert.equal(committed(await sink.write([first])).stored, 1)
-    assert.equal(committed(await sink.write([renewed])).stored, 1)
+    assert.equal(committed(await writeTogether(sink, [first])).stored, 1)
+    assert.equal(committed(await writeTogether(sink, [renewed])).stored, 1)
     assert.equal((await storedReadings(pool, 'M')).length, 2)
   }))
 
@@ -165,7 +167,7 @@ test('while the database is away a batch is to be tried again, and nothing is st
       await migrate(pool, await readMigrations(MIGRATIONS), () => undefined)
       await database.kill()
       const one = delivered('not json', 1)
-      assert.equal((await sinkOn(pool).write([one])).kind, 'retry')
+      assert.equal((await writeTogether(sinkOn(pool), [one])).kind, 'retry')
     } finally {
       await pool.end()
     }

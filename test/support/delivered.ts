@@ -1,10 +1,10 @@
 // A message as if the stream had delivered it; it remembers how it was answered.
 import { decodeMessage } from '../../src/decode/decode-message.ts'
-import type { DecodedMessage } from '../../src/pipeline-types.ts'
+import type { MessageInBatch } from '../../src/pipeline-types.ts'
 import type { ReplayOrigin } from '../../src/replay-origin.ts'
 import { defaultLimits, receivedAtMs } from '../golden/cases.ts'
 
-export interface Answered extends DecodedMessage {
+export interface Answered extends MessageInBatch {
   readonly answers: string[]
 }
 
@@ -39,5 +39,6 @@ export function delivered(
     nak: () => void answers.push('nak'),
     working: () => undefined,
   }
-  return { delivery, answers, ...decodeMessage(bytes, atMs, defaultLimits) }
+  const decoded = decodeMessage(bytes, atMs, defaultLimits)
+  return { delivery, answers, ...decoded, readingCount: decoded.readings.length }
 }
