@@ -4,12 +4,15 @@ import type { DecodedMessage } from '../pipeline-types.ts'
 import type { CopyRows } from './copy-rows.ts'
 import { ReadingHours } from './late-readings.ts'
 import type { MessageIds } from './message-id.ts'
+import type { ReadingRow } from './reading-columns.ts'
 
 export class BatchDraft {
   /** Machines that its readings name. */
   readonly machines = new Set<string>()
   readonly hours = new ReadingHours()
   readonly #ids: MessageIds
+  /** Where the server takes no COPY: rows to be inserted. They hold their readings; decoding twice is dearer there. */
+  readonly toInsert: ReadingRow[] | null
   #emptyRows: (() => CopyRows) | null
   #rows: CopyRows | null = null
 
@@ -17,6 +20,7 @@ export class BatchDraft {
   constructor(ids: MessageIds, emptyRows: (() => CopyRows) | null) {
     this.#ids = ids
     this.#emptyRows = emptyRows
+    this.toInsert = emptyRows === null ? [] : null
   }
 
   /** Null when there are none, or they are not to be copied. */
@@ -32,9 +36,12 @@ export class BatchDraft {
       this.machines.add(reading.machine_id)
       this.hours.add(reading.timestamp)
     }
-    if (this.#emptyRows === null || readings.length === 0) return
-    const rows = (this.#rows ??= this.#emptyRows())
+    if (readings.length === 0) return
     const id = this.#ids.of(delivery.incarnation, delivery.sequence)
-    for (const { position, reading } of readings) rows.add(id, position, delivery.receivedAtMs, reading)
+    const { receivedAtMs } = delivery
+    for (const { position, reading } of readings) this.toInsert?.push({ id, position, receivedAtMs, reading })
+    if (this.#emptyRows === null) return
+    const rows = (this.#rows ??= this.#emptyRows())
+    for (const { position, reading } of readings) rows.add(id, position, receivedAtMs, reading)
   }
 }

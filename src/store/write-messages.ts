@@ -95,8 +95,12 @@ export function messageWriter(
     return { stored, refused: new Map() }
   }
 
-  const insert = async (messages: readonly DecodedMessage[], others: Others): Promise<Written> => {
-    const rows = rowsOf(messages)
+  const insert = async (
+    messages: readonly DecodedMessage[],
+    others: Others,
+    drafted: readonly ReadingRow[] | null,
+  ): Promise<Written> => {
+    const rows = drafted?.toSorted(byMessage) ?? rowsOf(messages)
     try {
       const stored = await inOneTransaction(others, async (connection) =>
         rows.length === 0 ? 0 : insertReadingsOnce(connection, rows),
@@ -107,7 +111,7 @@ export function messageWriter(
     }
     return inTransaction(pool, async (connection) => {
       const refusedRows: RefusedRow[] = []
-      const stored = await insertSplitting(connection, rows, refusedRows)
+      const stored = await insertSplitting(connection, rowsOf(messages), refusedRows)
       const refused = refusedOf(refusedRows)
       const letters = [...refused].flatMap(([message, { rejections }]) => lettersOf(message, rejections))
       await insertOthers(connection, { ...others, letters: [...others.letters, ...letters] })
@@ -171,7 +175,7 @@ export function messageWriter(
           throw error
         })
       }
-      written ??= await insert(messages, others)
+      written ??= await insert(messages, others, drafted.toInsert)
       machines.remember(others.unheard)
       return written
     },
