@@ -80,7 +80,7 @@ test('the examples run', async (t) => {
           ])
           assert.equal(code, 0, output)
           assert.match(output, /Z CNC-001 RUNNING$/m)
-          const [header, ...rows] = readFileSync(file, 'utf8').trim().split('\n')
+          const [header, ...rows] = readFileSync(file, 'utf8').trim().split('\r\n')
           assert.match(header ?? '', /^machine_id,timestamp,temperature,/)
           assert.deepEqual([rows.length, rows[0]?.startsWith('"CNC-001",')], [1, true])
         })

@@ -1,6 +1,5 @@
-// One page of rows out of the database by COPY: text leaves as the bytes it came in, no string and no object is made of
-// a row. Binary (PostgreSQL documentation, COPY, "Binary Format") where the lines are made by the statement, because
-// the text format would escape them.
+// One page of rows out of the database by binary COPY (PostgreSQL documentation, COPY, "Binary Format"): the first
+// column is text and leaves as the bytes it came in, no string and no object is made of a row.
 import type { Connection as Protocol } from 'pg'
 import { timestampOfMicros } from './postgres-time.ts'
 import { withConnection, type Pool } from './pool.ts'
@@ -25,54 +24,25 @@ const END = -1
 /** What most pages need, so that they are not copied while they grow. */
 const FIRST_CAPACITY = 896 * 1024
 
-/** What is to be copied whole. */
-export interface CopiedWindow {
-  readonly select: string
-  /** Null: `select` gives lines. Else it gives columns, of which COPY makes CSV and always quotes these. */
-  readonly csvQuoted: readonly string[] | null
-}
-
 /**
- * `select` gives text, timestamptz, int8 and int4, none of them NULL. Throws PageTooLargeError beyond `maxBytes`; the
+ * `select` gives text, or text, timestamptz, int8 and int4, none of them NULL. Throws PageTooLargeError beyond `maxBytes`; the
  * connection is given up then.
  */
 export async function copyPage(pool: Pool, select: string, maxBytes: number): Promise<CopiedPage> {
-  return unframed(await copyOut(pool, `COPY (${select}) TO STDOUT (FORMAT binary)`, maxBytes), KEY_BYTES)
-}
-
-/** The same without keys. */
-export async function copyWindow(
-  pool: Pool,
-  { select, csvQuoted }: CopiedWindow,
-  maxBytes: number,
-): Promise<CopiedPage> {
-  if (csvQuoted === null) {
-    return unframed(await copyOut(pool, `COPY (${select}) TO STDOUT (FORMAT binary)`, maxBytes), 0)
-  }
-  const options = `FORMAT csv, FORCE_QUOTE (${csvQuoted.join(', ')})`
-  const { data, messages } = await copyOut(pool, `COPY (${select}) TO STDOUT (${options})`, maxBytes)
-  return { text: data, rows: messages, last: null }
-}
-
-function copyOut(pool: Pool, statement: string, maxBytes: number): Promise<CopiedData> {
-  return withConnection(pool, (connection) => {
-    const copy = new CopyOut(statement, maxBytes)
+  const copied = await withConnection(pool, (connection) => {
+    const copy = new CopyOut(`COPY (${select}) TO STDOUT (FORMAT binary)`, maxBytes)
     connection.query(copy)
     return copy.done
   })
-}
-
-interface CopiedData {
-  readonly data: Buffer
-  /** One a row, but for what the binary format has around them. */
-  readonly messages: number
+  return unframed(copied)
 }
 
 /** Leaves the texts alone, in place, and reads the last row's key. */
-function unframed({ data }: CopiedData, keyBytes: number): CopiedPage {
+function unframed(data: Buffer): CopiedPage {
   let end = 0
   let rows = 0
   let keyAt = 0
+  const keyBytes = data.readInt16BE(HEADER_BYTES) === 1 ? 0 : KEY_BYTES
   for (let at = HEADER_BYTES; data.readInt16BE(at) !== END; rows++) {
     const length = data.readInt32BE(at + 2)
     data.copyWithin(end, at + 6, at + 6 + length)
@@ -94,13 +64,12 @@ function unframed({ data }: CopiedData, keyBytes: number): CopiedPage {
 class CopyOut {
   /** Set by pg, which ends its time limit by it. */
   callback: ((error?: Error) => void) | undefined
-  readonly done: Promise<CopiedData>
-  readonly #settled = Promise.withResolvers<CopiedData>()
+  readonly done: Promise<Buffer>
+  readonly #settled = Promise.withResolvers<Buffer>()
   readonly #sql: string
   readonly #maxBytes: number
   #data = Buffer.allocUnsafeSlow(FIRST_CAPACITY)
   #bytes = 0
-  #messages = 0
 
   constructor(sql: string, maxBytes: number) {
     this.#sql = sql
@@ -125,7 +94,6 @@ class CopyOut {
     }
     chunk.copy(this.#data, this.#bytes) // at once: pg uses its own buffer again
     this.#bytes = bytes
-    this.#messages++
   }
 
   handleCommandComplete(): void {
@@ -134,7 +102,7 @@ class CopyOut {
 
   handleReadyForQuery(): void {
     this.callback?.()
-    this.#settled.resolve({ data: this.#data.subarray(0, this.#bytes), messages: this.#messages })
+    this.#settled.resolve(this.#data.subarray(0, this.#bytes))
   }
 
   handleError(error: Error): void {

@@ -4,11 +4,11 @@
 // Invariant: pages put together are the whole, without a gap or a repeat, also while readings arrive: what is stored
 // later lies beyond the last key, or before it and is not given. A page is bounded in readings and in bytes.
 import type { LimitedReadings, ReadingKey, ReadingsPage, ReadingsQuery } from '../readings-query.ts'
-import { copyPage, copyWindow, PageTooLargeError, type CopiedPage } from './copy-out.ts'
+import { copyPage, PageTooLargeError, type CopiedPage } from './copy-out.ts'
 import type { ExportTurns } from './export-turns.ts'
 import { Pieces, readChunkStarts } from './history.ts'
 import type { Pool } from './pool.ts'
-import { selectKey, selectPage, type Range, windowOf } from './reading-selects.ts'
+import { selectKey, selectPage, selectWindow, type Range } from './reading-selects.ts'
 
 /** What a page is to have; the number of its readings follows from the size of those before. */
 const WANTED_BYTES = 768 * 1024
@@ -79,7 +79,7 @@ class PageReading {
       if (upTo !== null) {
         const page = { ...rest, upTo }
         const copied = this.#turns.runBehindWriters(() =>
-          this.#fitting(this.#readings, (most) => copyWindow(this.#pool, windowOf(this.#query, page), most)),
+          this.#copied(selectWindow(this.#query, page), this.#readings),
         )
         copied.catch(() => undefined) // said where it is awaited, if it ever is
         ahead.push({ page, copied })
@@ -104,9 +104,7 @@ class PageReading {
     for (let left = limit; left > 0;) {
       const wanted = Math.min(this.#readings, left)
       const select = selectPage(this.#query, { ...range, after }, wanted)
-      const copied = await this.#turns.runBehindWriters(() =>
-        this.#fitting(wanted, (most) => copyPage(this.#pool, select, most)),
-      )
+      const copied = await this.#turns.runBehindWriters(() => this.#copied(select, wanted))
       if (copied === null) continue
       const { text, rows, last } = copied
       if (last !== null) {
@@ -120,12 +118,9 @@ class PageReading {
   }
 
   /** Null when it is too large for a page; the next ones are smaller. */
-  async #fitting(
-    readings: number,
-    copy: (maxBytes: number) => Promise<CopiedPage>,
-  ): Promise<CopiedPage | null> {
+  async #copied(select: string, readings: number): Promise<CopiedPage | null> {
     try {
-      return await copy(readings === 1 ? Infinity : MOST_BYTES)
+      return await copyPage(this.#pool, select, readings === 1 ? Infinity : MOST_BYTES)
     } catch (error) {
       if (!(error instanceof PageTooLargeError)) throw error
       this.#readings = Math.ceil(readings / 16)

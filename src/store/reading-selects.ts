@@ -4,8 +4,7 @@
 // chunks that lie beyond.
 import type { ReadingKey, ReadingsQuery } from '../readings-query.ts'
 import type { Piece } from './history.ts'
-import type { CopiedWindow } from './copy-out.ts'
-import { csvColumns, literal, readingLine, timestampText } from './reading-text.ts'
+import { literal, readingLine, timestampText } from './reading-text.ts'
 
 /** Part of a machine's readings: within a piece of the history, after a key, up to a key; null: to the piece's end. */
 export interface Range {
@@ -15,24 +14,17 @@ export interface Range {
   readonly upTo: ReadingKey | null
 }
 
-/** At most so many, with their keys, for `copyPage`. */
+/** At most so many, with their keys. */
 export function selectPage(query: ReadingsQuery, range: Range, readings: number): string {
+  return `${selectWindow(query, range, 'time, message_id, position')} LIMIT ${readings}`
+}
+
+/** All of a range. */
+export function selectWindow(query: ReadingsQuery, range: Range, ...also: readonly string[]): string {
   const line = readingLine(query.format, range.machineId, query.shown)
-  return `${select(query, range, `${line}, time, message_id, position`)} LIMIT ${readings}`
-}
-
-/** All of a range, for `copyWindow`. */
-export function windowOf(query: ReadingsQuery, range: Range): CopiedWindow {
-  const { format, shown } = query
-  if (format !== 'csv') {
-    return { select: select(query, range, readingLine(format, range.machineId, shown)), csvQuoted: null }
-  }
-  const { columns, quoted } = csvColumns(range.machineId, shown)
-  return { select: select(query, range, columns), csvQuoted: quoted }
-}
-
-function select(query: ReadingsQuery, range: Range, columns: string): string {
-  return `SELECT ${columns} FROM sensor_data WHERE ${conditionsOf(query, range)} ORDER BY ${orderOf(query)}`
+  return `
+    SELECT ${[line, ...also].join(', ')} FROM sensor_data
+    WHERE ${conditionsOf(query, range)} ORDER BY ${orderOf(query)}`
 }
 
 /** The key of the n-th. */

@@ -33,29 +33,15 @@ function jsonValue(name: string, kind: FieldKind): string {
   return kind === 'text' ? `to_json(${name})` : name
 }
 
-/** As COPY's own CSV with every text quoted (`csvColumns`): an empty text is "", an absent one is nothing. */
+/** RFC 4180. A text is always quoted: an empty one is "", an absent one is nothing. */
 function csvRow(machineId: string, { fields, extra }: ShownFields): string {
   const cells = fields.map(({ name, kind }) =>
     kind === 'text' ? quoted(name) : kind === 'alarms' ? quoted(`${name}::text`) : name,
   )
-  if (extra) cells.push(quoted(EXTRA_TEXT))
+  if (extra) cells.push(quoted(`nullif(extra, '{}')::text`))
   const id = literal(`"${machineId.replaceAll('"', '""')}",`)
-  return `concat(${[id, timestampText('time'), ...cells.flatMap((cell) => [`','`, cell])].join(', ')}, E'\\n')`
+  return `concat(${[id, timestampText('time'), ...cells.flatMap((cell) => [`','`, cell])].join(', ')}, E'\\r\\n')`
 }
-
-/** The same as columns for COPY, which makes lines of them itself, a quarter faster; and those to be quoted always. */
-export function csvColumns(
-  machineId: string,
-  { fields, extra }: ShownFields,
-): { readonly columns: string; readonly quoted: readonly string[] } {
-  const columns = [`${literal(machineId)}::text AS machine_id`, `${timestampText('time')} AS timestamp`]
-  columns.push(...fields.map(({ name, kind }) => (kind === 'alarms' ? `${name}::text AS ${name}` : name)))
-  if (extra) columns.push(`${EXTRA_TEXT} AS extra`)
-  const texts = fields.filter(({ kind }) => kind === 'text' || kind === 'alarms').map(({ name }) => name)
-  return { columns: columns.join(', '), quoted: ['machine_id', ...texts, ...(extra ? ['extra'] : [])] }
-}
-
-const EXTRA_TEXT = `nullif(extra, '{}')::text`
 
 function quoted(text: string): string {
   return `'"' || replace(${text}, '"', '""') || '"'`

@@ -30,7 +30,7 @@ export async function* framed(
 
 function csvHeader({ fields, extra }: ShownFields): string {
   const names = ['machine_id', 'timestamp', ...fields.map(({ name }) => name), ...(extra ? ['extra'] : [])]
-  return `${names.join(',')}\n`
+  return `${names.join(',')}\r\n`
 }
 
 /** The known format that an Accept header (RFC 9110) likes best; JSON where it knows none. */

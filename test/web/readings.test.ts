@@ -101,7 +101,7 @@ test('readings leave in every form, whole and in pages, to whoever reads them', 
         })
       }
       const narrow = await text('/api/v1/machines/nobody/data?format=csv&fields=extra,temperature,machine_id')
-      assert.equal(narrow, 'machine_id,timestamp,temperature,extra\n')
+      assert.equal(narrow, 'machine_id,timestamp,temperature,extra\r\n')
     })
 
     await t.test('pages by Link put together are the whole, of one machine and of several', async () => {
