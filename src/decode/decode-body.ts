@@ -7,6 +7,7 @@ import type { Reading, RejectionCode } from '../reading.ts'
 import { timeWindow, whyNotJson, type DecodeLimits } from './decode-message.ts'
 import { decodeReading, type Refusal, type TimeWindow } from './decode-reading.ts'
 import { elementTexts } from './json-elements.ts'
+import { parseJson } from './parse-json.ts'
 
 export interface BodyLimits extends Pick<DecodeLimits, 'maxFutureMs' | 'maxAgeMs'> {
   /** Readings in one body. */
@@ -34,7 +35,7 @@ function ofJson(body: Uint8Array, judged: Judged, { maxReadings }: BodyLimits): 
   if (text === null) return { kind: 'unreadable', reason: 'the body is not UTF-8 text' }
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJson(text)
   } catch (error) {
     return { kind: 'unreadable', reason: whyNotJson(text, error as Error, 'body') }
   }
@@ -86,7 +87,7 @@ class Judged {
   addLine(position: number, line: string): void {
     let value: unknown
     try {
-      value = JSON.parse(line)
+      value = parseJson(line)
     } catch (error) {
       return this.refuse(position, { code: 'not_json', reason: whyNotJson(line, error as Error, 'line') })
     }

@@ -8,6 +8,7 @@ import type { Rejection, RejectionCode } from '../reading.ts'
 import { decodeReading, type Refusal, type TimeWindow } from './decode-reading.ts'
 import { printable } from './fields.ts'
 import { elementTexts } from './json-elements.ts'
+import { parseJson } from './parse-json.ts'
 
 export interface DecodeLimits {
   readonly maxPayloadBytes: number
@@ -44,7 +45,7 @@ export function decodeMessage(data: Uint8Array, receivedAtMs: number, limits: De
   }
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJson(text)
   } catch (error) {
     return refuseAll('not_json', whyNotJson(text, error as Error, 'message'), data)
   }

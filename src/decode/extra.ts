@@ -1,5 +1,6 @@
 // The names this program does not know: kept as they were sent, within bounds.
 import { checkText, FieldError, shownName } from './fields.ts'
+import { parseJson } from './parse-json.ts'
 
 const MAX_NAMES = 64
 const MAX_BYTES = 8 * 1024
@@ -61,20 +62,14 @@ function checkValue(name: string, value: unknown, depth: number): boolean {
   return isExact
 }
 
-/** What the language has and the compiler's library does not know yet (ECMAScript: JSON.parse source text access). */
-const sourceJson = JSON as unknown as {
-  parse(
-    text: string,
-    reviver: (name: string, value: unknown, context: { source?: string }) => unknown,
-  ): unknown
-  rawJSON(text: string): unknown
-}
+/** ECMAScript's own; the compiler's library does not know it yet. */
+const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => unknown }
 
 /** Parsed again, with integers beyond 2^53 as the text they were sent as. */
 function exactly(source: string): Record<string, unknown> {
-  return sourceJson.parse(source, (_name, value, { source: text }) =>
+  return parseJson(source, (_name, value, { source: text }) =>
     typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) && text !== undefined
-      ? sourceJson.rawJSON(text)
+      ? rawJSON(text)
       : value,
   ) as Record<string, unknown>
 }
