@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { parseJson } from '../../src/decode/parse-json.ts'
 import { decodeMessage } from '../../src/decode/decode-message.ts'
 import { readingFields, readingJson } from '../../src/reading.ts'
 import { defaultLimits, goldenCases, receivedAtMs } from '../golden/cases.ts'
@@ -67,8 +68,8 @@ test('property: whatever a machine may send comes back equal', () => {
       const { readings, rejections } = decode(JSON.stringify(sent))
       assert.deepEqual(rejections, [])
       assert.deepEqual(
-        JSON.parse(readingJson(readings[0]?.reading ?? assert.fail())),
-        JSON.parse(JSON.stringify(sent)),
+        parseJson(readingJson(readings[0]?.reading ?? assert.fail())),
+        parseJson(JSON.stringify(sent)),
       )
     }),
   )
